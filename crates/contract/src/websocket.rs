@@ -1,0 +1,114 @@
+//! Messages on the dashboard's WebSocket.
+
+use domain::{ChannelId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::http::{Channel, Metrics, Status};
+
+/// Where an owner is told to look in the encoder, or why a publish was turned away: at most this
+/// many bytes of JSON go into one message (API Gateway takes 128 KiB; we stay far below).
+pub const MAX_MESSAGE_BYTES: usize = 32 * 1024;
+
+/// What the page sends. `action` selects the route.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "action", rename_all = "camelCase")]
+pub enum ClientMessage {
+    /// Asks for a snapshot: the first message on every connection.
+    Hello,
+    /// Keeps the connection alive; answered with `pong`.
+    Ping,
+}
+
+/// What the page is sent.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum ServerMessage {
+    /// Everything there is to show, as of now.
+    Snapshot(Snapshot),
+    /// A channel's status changed.
+    Status(StatusMessage),
+    /// New samples of a live channel.
+    Metrics(MetricsMessage),
+    /// An attempt to publish was turned away.
+    Refused(Refused),
+    /// The answer to `ping`.
+    Pong,
+    /// The message could not be understood.
+    Error {
+        /// Stable.
+        code: String,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+/// All channels of the user with their status.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// Every channel.
+    pub channels: Vec<ChannelSnapshot>,
+    /// When it was taken.
+    pub at: Timestamp,
+}
+
+/// One channel of a [`Snapshot`].
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChannelSnapshot {
+    /// Its settings.
+    pub channel: Channel,
+    /// Its status.
+    pub status: Status,
+}
+
+/// A status, and when it was sent. Ordered by `(gen, seq)`: a receiver drops what is lower.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusMessage {
+    /// The status.
+    #[serde(flatten)]
+    pub status: Status,
+    /// When it was sent.
+    pub at: Timestamp,
+}
+
+/// Samples, oldest first. Ordered by `(gen, seq, n)`; `n` is the last sample's number.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricsMessage {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// Of which status they are.
+    #[serde(rename = "gen")]
+    pub generation: u64,
+    /// Of which status they are.
+    #[serde(rename = "seq")]
+    pub sequence: u64,
+    /// Counts samples within one `(gen, seq)`, from 1.
+    pub n: u64,
+    /// The samples.
+    pub samples: Vec<Metrics>,
+    /// When it was sent.
+    pub at: Timestamp,
+}
+
+/// An attempt that was turned away. De-duplicated by `id`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refused {
+    /// Names the attempt.
+    pub id: String,
+    /// The channel that was tried.
+    pub channel_id: ChannelId,
+    /// Stable code of the refusal.
+    pub reason: String,
+    /// The same in plain words, with what to do.
+    pub detail: String,
+    /// Who tried.
+    pub ip_address: String,
+    /// With what.
+    pub encoder: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}

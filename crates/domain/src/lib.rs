@@ -1,0 +1,29 @@
+//! The decisions of live ingest, without anything that acts on them.
+//!
+//! What a stream key is, who may publish, what each conditional write on the live lock demands and
+//! leaves, what the status of a channel is at a given moment, what a session record says.
+//!
+//! Invariants:
+//! - Nothing here reads a clock, draws a random number or does I/O. `now` and random bytes are
+//!   arguments, so that every decision can be replayed.
+//! - A generation only grows; `(generation, sequence)` orders everything that is ever shown.
+//! - A stream key has no `Display`, a silent `Debug`, and is not `Serialize`.
+//!
+//! Absent on purpose: serde shapes of messages (crate `contract`) and attribute names of items
+//! (crate `store`).
+
+pub mod authorization;
+pub mod channel;
+pub mod id;
+pub mod live;
+pub mod metrics;
+pub mod refusal;
+pub mod session;
+pub mod status;
+pub mod stream_key;
+pub mod timestamp;
+
+pub use id::{AttemptId, ChannelId, ConnectionId, EdgeId, Owner, SessionId, UserId};
+pub use refusal::Refusal;
+pub use stream_key::{Fingerprint, FingerprintSecret, StreamKey, StreamKeyHash};
+pub use timestamp::Timestamp;
