@@ -12,8 +12,10 @@
 //! Absent on purpose: serde shapes of messages (crate `contract`) and attribute names of items
 //! (crate `store`).
 
+pub mod attempt;
 pub mod authorization;
 pub mod channel;
+pub mod edge;
 pub mod id;
 pub mod live;
 pub mod metrics;
