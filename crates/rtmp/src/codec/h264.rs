@@ -1,0 +1,192 @@
+//! H.264: the AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3) and the sequence parameter
+//! set in it (ITU-T H.264 §7.3.2.1, §E.1.1).
+//!
+//! Read here rather than by `h264-reader`, which is a conformance parser: it gives nothing for a
+//! picture larger than its declared level or a unit with padding behind it, and encoders in the
+//! field send both. The tests hold this reader to that crate wherever the crate has an answer.
+
+use super::Picture;
+use crate::bits::Bits;
+
+const SEQUENCE_PARAMETER_SET: u8 = 7;
+
+/// Largest picture side believed, pixels; the standard's levels end at 16,384.
+const LARGEST_SIDE: u32 = 65_535;
+
+pub(crate) fn from_configuration(record: &[u8]) -> Option<Picture> {
+    let (&[version, _, _, _, _, sets], rest) = record.split_first_chunk()?;
+    if version != 1 || sets & 0x1F == 0 {
+        return None;
+    }
+    let (length, rest) = rest.split_first_chunk()?;
+    let unit = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
+    from_unit(unit)
+}
+
+/// Reads a sequence parameter set with its NAL unit header.
+pub(crate) fn from_unit(unit: &[u8]) -> Option<Picture> {
+    let (&header, _) = unit.split_first()?;
+    if header & 0x1F != SEQUENCE_PARAMETER_SET {
+        return None;
+    }
+    let mut bits = Bits::of_unit(unit);
+    bits.skip(8)?;
+    let profile_number = bits.read(8)?;
+    let constraints = bits.read(8)?;
+    let level = bits.read(8)?;
+    let (width, height) = size(&mut bits, profile_number)?;
+    Some(Picture {
+        profile: profile(profile_number, constraints),
+        level: level_name(profile_number, constraints, level),
+        width: Some(width),
+        height: Some(height),
+        frame_rate: frame_rate(&mut bits),
+    })
+}
+
+/// Reads up to the usability information and answers the size of the shown picture.
+fn size(bits: &mut Bits<'_>, profile: u32) -> Option<(u32, u32)> {
+    bits.ue()?;
+    let chroma_format = match profile {
+        100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135 => chroma(bits)?,
+        _ => 1,
+    };
+    bits.ue()?;
+    picture_order(bits)?;
+    bits.ue()?;
+    bits.skip(1)?;
+    let width_in_blocks = bits.ue()?.checked_add(1)?;
+    let height_in_units = bits.ue()?.checked_add(1)?;
+    let frames_only = bits.flag()?;
+    if !frames_only {
+        bits.skip(1)?;
+    }
+    bits.skip(1)?;
+    let fields = if frames_only { 1 } else { 2 };
+    let (step_x, step_y) = match chroma_format {
+        1 => (2, 2 * fields),
+        2 => (2, fields),
+        _ => (1, fields),
+    };
+    let mut width = width_in_blocks.checked_mul(16)?;
+    let mut height = height_in_units.checked_mul(16 * fields)?;
+    if bits.flag()? {
+        width = crop(bits, width, step_x)?;
+        height = crop(bits, height, step_y)?;
+    }
+    let believable = |side| (1..=LARGEST_SIDE).contains(&side);
+    (believable(width) && believable(height)).then_some((width, height))
+}
+
+fn crop(bits: &mut Bits<'_>, side: u32, step: u32) -> Option<u32> {
+    let offsets = bits.ue()?.checked_add(bits.ue()?)?;
+    side.checked_sub(offsets.checked_mul(step)?)
+}
+
+/// Reads what high profiles have before the picture order; answers how chroma is sampled.
+fn chroma(bits: &mut Bits<'_>) -> Option<u32> {
+    let format = bits.ue()?;
+    let separate_planes = format == 3 && bits.flag()?;
+    bits.ue()?;
+    bits.ue()?;
+    bits.skip(1)?;
+    if bits.flag()? {
+        let lists = if format == 3 { 12 } else { 8 };
+        for list in 0..lists {
+            if bits.flag()? {
+                scaling_list(bits, if list < 6 { 16 } else { 64 })?;
+            }
+        }
+    }
+    Some(if separate_planes { 0 } else { format })
+}
+
+fn scaling_list(bits: &mut Bits<'_>, entries: u32) -> Option<()> {
+    let mut last = 8i32;
+    for _ in 0..entries {
+        let next = last.checked_add(bits.se()?)? & 0xFF;
+        if next == 0 {
+            break;
+        }
+        last = next;
+    }
+    Some(())
+}
+
+fn picture_order(bits: &mut Bits<'_>) -> Option<()> {
+    match bits.ue()? {
+        0 => {
+            bits.ue()?;
+        }
+        1 => {
+            bits.skip(1)?;
+            bits.ue()?;
+            bits.ue()?;
+            for _ in 0..bits.ue().filter(|&count| count <= 255)? {
+                bits.ue()?;
+            }
+        }
+        _ => {}
+    }
+    Some(())
+}
+
+/// Reads the usability information up to its timing: two ticks make a picture.
+fn frame_rate(bits: &mut Bits<'_>) -> Option<f64> {
+    const OTHER_ASPECT: u32 = 255;
+    if !bits.flag()? {
+        return None;
+    }
+    if bits.flag()? && bits.read(8)? == OTHER_ASPECT {
+        bits.skip(32)?;
+    }
+    if bits.flag()? {
+        bits.skip(1)?;
+    }
+    if bits.flag()? {
+        bits.skip(4)?;
+        if bits.flag()? {
+            bits.skip(24)?;
+        }
+    }
+    if bits.flag()? {
+        bits.ue()?;
+        bits.ue()?;
+    }
+    if !bits.flag()? {
+        return None;
+    }
+    super::frame_rate(bits.read(32)?.checked_mul(2)?, bits.read(32)?)
+}
+
+fn profile(number: u32, constraints: u32) -> Option<&'static str> {
+    let constraint = |index: u32| constraints & (0x80 >> index) != 0;
+    Some(match number {
+        66 if constraint(1) => "Constrained Baseline",
+        66 => "Baseline",
+        77 => "Main",
+        88 => "Extended",
+        100 if constraint(4) && constraint(5) => "Constrained High",
+        100 if constraint(4) => "Progressive High",
+        100 => "High",
+        110 if constraint(3) => "High 10 Intra",
+        110 => "High 10",
+        122 if constraint(3) => "High 4:2:2 Intra",
+        122 => "High 4:2:2",
+        244 if constraint(3) => "High 4:4:4 Intra",
+        244 => "High 4:4:4 Predictive",
+        44 => "CAVLC 4:4:4 Intra",
+        _ => return None,
+    })
+}
+
+fn level_name(profile: u32, constraints: u32, level: u32) -> Option<String> {
+    // Level 1b is written as 11 with a constraint flag in the older profiles, as 9 in the others.
+    let marked = matches!(profile, 66 | 77 | 88) && constraints & 0x10 != 0;
+    match level {
+        0 => None,
+        9 => Some("1b".to_owned()),
+        11 if marked => Some("1b".to_owned()),
+        _ => Some(format!("{}.{}", level / 10, level % 10)),
+    }
+}

@@ -1,0 +1,477 @@
+//! Follows the media of an accepted publish: counts it, reads facts from it, hands it out.
+//!
+//! Nothing here can fail: a message that cannot be read is counted as such and passed over, since
+//! an encoder's oddity is no reason to take a stream off the air.
+//!
+//! When media is not wanted, a message is looked at by its first bytes only, and the reader keeps
+//! no more; only sequence headers and messages of several tracks are assembled.
+
+use super::connect::printable;
+use super::dialogue::without_amf3_frame;
+use super::timeline::{Step, Timeline};
+use crate::amf0::{self, Value};
+use crate::chunk::Body;
+use crate::codec::{self, Picture};
+use crate::event::{Event, Media, MediaCodec, MediaKind};
+use crate::facts::{AudioFacts, AudioTrack, Claims, StreamFacts, VideoFacts, VideoTrack};
+use crate::tag::{CutOff, Packet, Purpose, Tag};
+use crate::{Counters, Limits, message};
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// Tracks looked at in one message; ids have eight bits.
+const TRACKS_PER_MESSAGE: usize = 256;
+
+/// Whether a message must be assembled although nobody wants media.
+pub(super) fn needs_whole(kind: u8, prefix: &[u8]) -> bool {
+    match read_tag(kind, prefix) {
+        Ok(tag) => tag.purpose == Purpose::SequenceStart || tag.has_several_tracks(),
+        Err(CutOff) => true,
+    }
+}
+
+fn read_tag(kind: u8, bytes: &[u8]) -> Result<Tag<'_>, CutOff> {
+    if kind == message::VIDEO {
+        Tag::video(bytes)
+    } else {
+        Tag::audio(bytes)
+    }
+}
+
+/// What is remembered of a track besides its facts.
+#[derive(Debug, Clone, Copy)]
+struct Track {
+    id: u8,
+    timeline: Timeline,
+    /// Timestamp of the last keyframe.
+    keyframe: Option<u64>,
+    /// The latest presentation time seen, milliseconds.
+    latest_shown: Option<i64>,
+}
+
+impl Track {
+    fn new(id: u8) -> Self {
+        Self {
+            id,
+            timeline: Timeline::default(),
+            keyframe: None,
+            latest_shown: None,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Publication {
+    pub(super) facts: StreamFacts,
+    pub(super) counters: Counters,
+    /// Whether media is handed out.
+    pub(super) wanted: bool,
+    /// The encoder as it named itself in `connect`.
+    pub(super) encoder: Option<String>,
+    limits: Limits,
+    started: bool,
+    /// The main track first; the others as in the facts.
+    video: Vec<Track>,
+    audio: Vec<Track>,
+    data: Timeline,
+    /// The last sequence header of every track and the last metadata.
+    headers: Vec<Media>,
+}
+
+impl Publication {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            facts: StreamFacts::default(),
+            counters: Counters::default(),
+            wanted: false,
+            encoder: None,
+            limits: *limits,
+            started: false,
+            video: Vec::new(),
+            audio: Vec::new(),
+            data: Timeline::default(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// Forgets an earlier publish of this connection.
+    pub(super) fn begin(&mut self) {
+        *self = Self {
+            wanted: self.wanted,
+            encoder: self.encoder.take(),
+            ..Self::new(&self.limits)
+        };
+        self.facts.encoder.clone_from(&self.encoder);
+    }
+
+    /// Hands out what a late listener needs before the next keyframe.
+    pub(super) fn replay(&self, events: &mut VecDeque<Event>) {
+        events.extend(self.headers.iter().cloned().map(Event::Media));
+    }
+
+    pub(super) fn message(
+        &mut self,
+        header: &message::Header,
+        body: Body<'_>,
+        events: &mut VecDeque<Event>,
+    ) {
+        if header.kind == message::AGGREGATE {
+            return self.aggregate(header, body.bytes(), events);
+        }
+        self.count(header);
+        match header.kind {
+            message::AUDIO | message::VIDEO => self.coded(header, body, events),
+            _ => self.script(header, body, events),
+        }
+    }
+
+    fn count(&mut self, header: &message::Header) {
+        let counters = &mut self.counters;
+        let bytes = u64::from(header.length);
+        counters.bytes_received = counters.bytes_received.saturating_add(bytes);
+        match header.kind {
+            message::AUDIO => {
+                counters.audio_bytes = counters.audio_bytes.saturating_add(bytes);
+                counters.audio_messages = counters.audio_messages.saturating_add(1);
+            }
+            message::VIDEO => {
+                counters.video_bytes = counters.video_bytes.saturating_add(bytes);
+                counters.video_messages = counters.video_messages.saturating_add(1);
+            }
+            _ => counters.data_messages = counters.data_messages.saturating_add(1),
+        }
+    }
+
+    fn coded(&mut self, header: &message::Header, body: Body<'_>, events: &mut VecDeque<Event>) {
+        let Ok(tag) = read_tag(header.kind, body.bytes()) else {
+            return self.unreadable();
+        };
+        let keep = self.wanted || tag.purpose == Purpose::SequenceStart;
+        let payload = match (keep, body) {
+            (true, Body::Assembled(bytes)) => Bytes::from(bytes),
+            (true, body) => Bytes::copy_from_slice(body.bytes()),
+            (false, body) => return self.packets(header, body.bytes(), None, events),
+        };
+        self.packets(header, &payload, Some(&payload), events);
+    }
+
+    /// Goes through a message's tracks. `payload` is the same bytes, where they are kept.
+    fn packets(
+        &mut self,
+        header: &message::Header,
+        bytes: &[u8],
+        payload: Option<&Bytes>,
+        events: &mut VecDeque<Event>,
+    ) {
+        let Ok(tag) = read_tag(header.kind, bytes) else {
+            return self.unreadable();
+        };
+        for packet in tag.packets().take(TRACKS_PER_MESSAGE) {
+            let (timestamp, codec) = if header.kind == message::VIDEO {
+                let timestamp = self.video_packet(header.timestamp, &tag, &packet);
+                (timestamp, MediaCodec::Video(packet.codec.video()))
+            } else {
+                let timestamp = self.audio_packet(header.timestamp, &tag, &packet);
+                (timestamp, MediaCodec::Audio(packet.codec.audio()))
+            };
+            if tag.purpose == Purpose::Coded && !packet.body.is_empty() && !self.started {
+                self.started = true;
+                events.push_back(Event::MediaStarted);
+            }
+            if let Some(payload) = payload {
+                self.hand_out(media(&tag, &packet, codec, timestamp, payload), events);
+            }
+        }
+    }
+
+    fn hand_out(&mut self, media: Media, events: &mut VecDeque<Event>) {
+        if media.sequence_header || media.kind == MediaKind::Data {
+            self.remember(&media);
+        }
+        if self.wanted {
+            events.push_back(Event::Media(media));
+        }
+    }
+
+    fn remember(&mut self, media: &Media) {
+        if media.payload.len() > self.limits.sequence_header_bytes {
+            return;
+        }
+        let same = |header: &&mut Media| header.kind == media.kind && header.track == media.track;
+        if let Some(header) = self.headers.iter_mut().find(same) {
+            *header = media.clone();
+        } else if self.headers.len() < self.limits.tracks.saturating_mul(2) {
+            self.headers.push(media.clone());
+        }
+    }
+
+    /// Reads facts from a video packet; answers its timestamp.
+    fn video_packet(&mut self, wire: u32, tag: &Tag<'_>, packet: &Packet<'_>) -> u64 {
+        let codec = packet.codec.video();
+        let Some(index) = place(&mut self.video, packet.track, self.limits.tracks) else {
+            return u64::from(wire);
+        };
+        let facts = &mut self.facts;
+        let facts = match index.checked_sub(1) {
+            None => facts.video.get_or_insert_with(|| VideoFacts::new(codec)),
+            Some(extra) => {
+                if facts.extra_video.len() == extra {
+                    let track = VideoTrack {
+                        id: packet.track,
+                        facts: VideoFacts::new(codec),
+                    };
+                    facts.extra_video.push(track);
+                }
+                match facts.extra_video.get_mut(extra) {
+                    Some(track) => &mut track.facts,
+                    None => return u64::from(wire),
+                }
+            }
+        };
+        if facts.codec != codec && tag.purpose != Purpose::Nothing {
+            *facts = VideoFacts::new(codec);
+        }
+        if let Some(picture) = codec::picture(codec, tag, packet) {
+            show(facts, picture);
+        }
+        let Some(track) = self.video.get_mut(index) else {
+            return u64::from(wire);
+        };
+        let step = track.timeline.advance(wire);
+        if tag.purpose == Purpose::Coded {
+            track.picture(&step, tag.keyframe, packet.composition_offset, facts);
+            if index == 0 {
+                self.count_picture(&step, tag.keyframe);
+            }
+        }
+        self.note_jump(&step);
+        step.timestamp
+    }
+
+    fn count_picture(&mut self, step: &Step, keyframe: bool) {
+        let counters = &mut self.counters;
+        if counters.video_frames == 0 {
+            counters.first_video_timestamp_ms = step.elapsed;
+        }
+        counters.video_frames = counters.video_frames.saturating_add(1);
+        counters.keyframes = counters.keyframes.saturating_add(u64::from(keyframe));
+        counters.last_video_timestamp_ms = step.elapsed;
+        self.compare_clocks();
+    }
+
+    /// Reads facts from an audio packet; answers its timestamp.
+    fn audio_packet(&mut self, wire: u32, tag: &Tag<'_>, packet: &Packet<'_>) -> u64 {
+        let codec = packet.codec.audio();
+        let silence = tag.purpose == Purpose::Nothing;
+        let Some(index) = place(&mut self.audio, packet.track, self.limits.tracks) else {
+            return u64::from(wire);
+        };
+        let facts = &mut self.facts;
+        let facts = match index.checked_sub(1) {
+            None if silence => None,
+            None => Some(facts.audio.get_or_insert_with(|| AudioFacts::new(codec))),
+            Some(extra) => {
+                if facts.extra_audio.len() == extra {
+                    let track = AudioTrack {
+                        id: packet.track,
+                        facts: AudioFacts::new(codec),
+                    };
+                    facts.extra_audio.push(track);
+                }
+                facts
+                    .extra_audio
+                    .get_mut(extra)
+                    .map(|track| &mut track.facts)
+            }
+        };
+        if let Some(facts) = facts {
+            if facts.codec != codec && !silence {
+                *facts = AudioFacts::new(codec);
+            }
+            if let Some(sound) = codec::sound(codec, tag, packet) {
+                *facts = sound;
+            }
+        }
+        let Some(track) = self.audio.get_mut(index) else {
+            return u64::from(wire);
+        };
+        let step = track.timeline.advance(wire);
+        if index == 0 && tag.purpose == Purpose::Coded {
+            self.count_sound(&step);
+        }
+        self.note_jump(&step);
+        step.timestamp
+    }
+
+    fn count_sound(&mut self, step: &Step) {
+        let counters = &mut self.counters;
+        if counters.last_audio_timestamp_ms == 0 {
+            counters.first_audio_timestamp_ms = step.elapsed;
+        }
+        counters.last_audio_timestamp_ms = step.elapsed;
+        self.compare_clocks();
+    }
+
+    fn compare_clocks(&mut self) {
+        let last = |tracks: &[Track]| tracks.first().and_then(|track| track.timeline.last());
+        if let (Some(audio), Some(video)) = (last(&self.audio), last(&self.video)) {
+            self.counters.audio_ahead_ms = audio.cast_signed().wrapping_sub(video.cast_signed());
+        }
+    }
+
+    fn note_jump(&mut self, step: &Step) {
+        let jumped = u64::from(step.jumped);
+        self.counters.timestamp_jumps = self.counters.timestamp_jumps.saturating_add(jumped);
+    }
+
+    fn unreadable(&mut self) {
+        self.counters.unreadable_messages = self.counters.unreadable_messages.saturating_add(1);
+    }
+
+    /// Reads script data: only `onMetaData` says anything about the stream.
+    fn script(&mut self, header: &message::Header, body: Body<'_>, events: &mut VecDeque<Event>) {
+        let bytes = without_amf3_frame(header.kind, body.bytes());
+        match amf0::read_all(bytes, &self.limits) {
+            Ok(values) => self.metadata(&values),
+            Err(_) => self.unreadable(),
+        }
+        let payload = match body {
+            Body::Assembled(bytes) => Bytes::from(bytes),
+            body => Bytes::copy_from_slice(body.bytes()),
+        };
+        let media = Media {
+            kind: MediaKind::Data,
+            codec: MediaCodec::Data,
+            track: 0,
+            timestamp: self.data.advance(header.timestamp).timestamp,
+            composition_offset_ms: 0,
+            nanoseconds: 0,
+            keyframe: false,
+            sequence_header: false,
+            body: payload.clone(),
+            payload,
+        };
+        self.hand_out(media, events);
+    }
+
+    fn metadata(&mut self, values: &[Value<'_>]) {
+        let values = match values.split_first() {
+            Some((Value::Text(b"@setDataFrame"), rest)) => rest,
+            _ => values,
+        };
+        let Some((Value::Text(b"onMetaData"), [object, ..])) = values.split_first() else {
+            return;
+        };
+        if let Some(encoder) = object.property("encoder").and_then(Value::text) {
+            self.facts.encoder = Some(printable(&encoder));
+        }
+        let believable = |number: &f64| number.is_finite() && *number >= 0.0;
+        let number = |name| {
+            let value = object.property(name).and_then(Value::number);
+            value.filter(believable)
+        };
+        self.facts.claims = Claims {
+            width: number("width"),
+            height: number("height"),
+            frame_rate: number("framerate"),
+            video_kbps: number("videodatarate"),
+            audio_kbps: number("audiodatarate"),
+        };
+    }
+
+    /// Takes an aggregate message apart (RTMP 1.0 §7.1.6): FLV tags, each followed by its size,
+    /// with timestamps that keep their distance but begin at the aggregate's own.
+    fn aggregate(&mut self, header: &message::Header, bytes: &[u8], events: &mut VecDeque<Event>) {
+        const BACK_POINTER_BYTES: usize = 4;
+        let mut rest = bytes;
+        let mut first_timestamp = None;
+        while let Some((head, after)) = rest.split_first_chunk::<11>() {
+            let [kind, l2, l1, l0, t2, t1, t0, t3, ..] = *head;
+            let length = u32::from_be_bytes([0, l2, l1, l0]);
+            let timestamp = u32::from_be_bytes([t3, t2, t1, t0]);
+            let size = usize::try_from(length).unwrap_or(usize::MAX);
+            let Some((body, after)) = after.split_at_checked(size) else {
+                return self.unreadable();
+            };
+            let offset = timestamp.wrapping_sub(*first_timestamp.get_or_insert(timestamp));
+            let part = message::Header {
+                kind,
+                length,
+                timestamp: header.timestamp.wrapping_add(offset),
+                stream_id: header.stream_id,
+            };
+            if matches!(kind, message::AUDIO | message::VIDEO | message::DATA_AMF0) {
+                self.message(&part, Body::Borrowed(body), events);
+            }
+            rest = after.get(BACK_POINTER_BYTES..).unwrap_or_default();
+        }
+    }
+}
+
+impl Track {
+    /// Learns from a coded picture how pictures are ordered and how far keyframes are apart.
+    fn picture(&mut self, step: &Step, keyframe: bool, offset: i32, facts: &mut VideoFacts) {
+        if step.jumped {
+            self.keyframe = None;
+            self.latest_shown = None;
+        }
+        let shown = step
+            .timestamp
+            .cast_signed()
+            .saturating_add(i64::from(offset));
+        if self.latest_shown.is_some_and(|latest| shown < latest) {
+            facts.b_frames = true;
+        }
+        self.latest_shown = self.latest_shown.max(Some(shown));
+        if keyframe && let Some(last) = self.keyframe.replace(step.timestamp) {
+            let interval = step.timestamp.saturating_sub(last);
+            facts.keyframe_interval_ms = u32::try_from(interval).ok();
+        }
+    }
+}
+
+/// Where a track is remembered; nothing when there are too many.
+fn place(tracks: &mut Vec<Track>, id: u8, limit: usize) -> Option<usize> {
+    if let Some(index) = tracks.iter().position(|track| track.id == id) {
+        return Some(index);
+    }
+    if tracks.len() >= limit {
+        return None;
+    }
+    tracks.push(Track::new(id));
+    Some(tracks.len().saturating_sub(1))
+}
+
+fn show(facts: &mut VideoFacts, picture: Picture) {
+    facts.profile = picture.profile.or(facts.profile);
+    facts.level = picture.level.or(facts.level.take());
+    facts.width = picture.width.or(facts.width);
+    facts.height = picture.height.or(facts.height);
+    facts.frame_rate = picture.frame_rate.or(facts.frame_rate);
+}
+
+fn media(
+    tag: &Tag<'_>,
+    packet: &Packet<'_>,
+    codec: MediaCodec,
+    timestamp: u64,
+    payload: &Bytes,
+) -> Media {
+    let kind = match codec {
+        MediaCodec::Audio(_) => MediaKind::Audio,
+        MediaCodec::Video(_) => MediaKind::Video,
+        MediaCodec::Data => MediaKind::Data,
+    };
+    Media {
+        kind,
+        codec,
+        track: packet.track,
+        timestamp,
+        composition_offset_ms: packet.composition_offset,
+        nanoseconds: tag.nanoseconds,
+        keyframe: tag.keyframe && tag.purpose == Purpose::Coded,
+        sequence_header: tag.purpose == Purpose::SequenceStart,
+        payload: payload.clone(),
+        body: payload.slice_ref(packet.body),
+    }
+}
