@@ -150,6 +150,16 @@ impl FingerprintSecret {
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
+
+    /// From the fleet's secret, so that all edges give a key the same fingerprint. None where it
+    /// is too short to be one (under 16 bytes).
+    #[must_use]
+    pub fn derive(fleet_secret: &[u8]) -> Option<Self> {
+        const SHORTEST: usize = 16;
+        let mut digest = Sha256::new_with_prefix(b"stream key fingerprint");
+        digest.update(fleet_secret);
+        (fleet_secret.len() >= SHORTEST).then(|| Self(digest.finalize().into()))
+    }
 }
 
 impl fmt::Debug for FingerprintSecret {

@@ -1,0 +1,75 @@
+//! Cuts running publishers whose key was revoked or whose channel is held.
+//!
+//! A control message says that a channel's gate changed; it may be lost, so the gates of all
+//! publishers are read again every [`REREAD`]. Only what the gate itself says cuts anybody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::authorization::is_cut;
+use domain::live::EndReason;
+use domain::{ChannelId, channel::Gate};
+use futures_util::StreamExt;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::MissedTickBehavior;
+
+use crate::clock;
+use crate::shared::Shared;
+
+/// How long a cut may be late where its control message was lost.
+const REREAD: Duration = Duration::from_secs(20);
+/// Gates read at once: enough for a thousand publishers in a second, few enough not to crowd out
+/// admissions.
+const CONCURRENT_READS: usize = 16;
+
+/// Listens and re-reads until the edge stops.
+pub(crate) async fn run(edge: Arc<Shared>) {
+    let mut controls = edge.services.cache.controls();
+    let mut rereads = tokio::time::interval(REREAD);
+    rereads.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut listening = true;
+    loop {
+        tokio::select! {
+            () = edge.stopping.cancelled() => return,
+            _ = rereads.tick() => check(&edge, edge.registry.channels()).await,
+            control = controls.recv(), if listening => match control {
+                Ok(control) => {
+                    let admitted = edge.registry.auth_version(&control.channel_id);
+                    if admitted.is_some_and(|version| version < control.auth_version) {
+                        check(&edge, vec![control.channel_id]).await;
+                    }
+                }
+                Err(RecvError::Lagged(_)) => check(&edge, edge.registry.channels()).await,
+                Err(RecvError::Closed) => listening = false,
+            },
+        }
+    }
+}
+
+async fn check(edge: &Shared, channels: Vec<ChannelId>) {
+    futures_util::stream::iter(channels)
+        .for_each_concurrent(CONCURRENT_READS, |channel_id| check_one(edge, channel_id))
+        .await;
+}
+
+async fn check_one(edge: &Shared, channel_id: ChannelId) {
+    let gate = match edge.services.store.gate(&channel_id).await {
+        Ok(gate) => gate,
+        Err(error) => {
+            edge.metrics.store_errors.inc();
+            tracing::warn!(%channel_id, %error, "cannot read the channel's gate");
+            return;
+        }
+    };
+    let admitted = edge.registry.auth_version(&channel_id);
+    if admitted.is_some_and(|version| is_cut(version, &gate)) {
+        edge.registry.cut(&channel_id, reason(&gate));
+    }
+}
+
+fn reason(gate: &Gate) -> EndReason {
+    match gate.hold_until {
+        Some(until) if clock::now() < until => EndReason::Disconnected,
+        Some(_) | None => EndReason::Revoked,
+    }
+}

@@ -1,0 +1,190 @@
+//! One edge: what it starts, in which order, and how it ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use domain::{EdgeId, edge};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::Settings;
+use crate::shared::{Services, Shared, StopMode};
+use crate::{admin, attempts, clock, control, heartbeat, listener, metrics, registry};
+
+/// The first life of every process; a process that fenced itself counts on from here.
+const FIRST_EPOCH: u64 = 1;
+/// How long an edge waits for its tasks at its end: the writes of a thousand publishers, and the
+/// repetitions of one whose store does not answer.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// A running edge. Dropping it without [`Edge::stop`] or [`Edge::drain`] leaves its locks to the
+/// reaper.
+#[derive(Debug)]
+pub struct Edge {
+    shared: Arc<Shared>,
+    registered: edge::Edge,
+    rtmp_address: SocketAddr,
+    admin_address: SocketAddr,
+}
+
+/// Why an edge did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address} for {what}: {source}")]
+    Listen {
+        /// `RTMP` or `health and metrics`.
+        what: &'static str,
+        /// What was asked for.
+        address: SocketAddr,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The store did not take the registration.
+    #[error("cannot register the edge: {0}")]
+    Register(#[source] store::Error),
+    /// Another process registered under this id, which is random: never seen.
+    #[error("another process has this edge's id")]
+    IdTaken,
+}
+
+impl Edge {
+    /// Listens, registers, and takes publishers from then on.
+    ///
+    /// # Errors
+    /// [`Error`]: an address is taken, or the store is away.
+    pub async fn start(settings: Settings, services: Services) -> Result<Self, Error> {
+        let rtmp = listen("RTMP", settings.rtmp_listen).await?;
+        let health = listen("health and metrics", settings.admin_listen).await?;
+        let rtmp_address = local(&rtmp, settings.rtmp_listen);
+        let admin_address = local(&health, settings.admin_listen);
+        let registered = registration(&settings, rtmp_address);
+        match services
+            .store
+            .boot_edge(&registered)
+            .await
+            .map_err(Error::Register)?
+        {
+            store::Booted::Registered => {}
+            store::Booted::Taken => return Err(Error::IdTaken),
+        }
+        let shared = Arc::new(Shared {
+            settings,
+            services,
+            owner: registered.owner(),
+            started_at: Instant::now(),
+            registry: registry::Registry::default(),
+            attempts: attempts::Attempts::default(),
+            metrics: metrics::Metrics::default(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            fenced: CancellationToken::new(),
+            stop_mode: OnceLock::new(),
+        });
+        let tasks = &shared.tasks;
+        tasks.spawn(heartbeat::run(Arc::clone(&shared)));
+        tasks.spawn(control::run(Arc::clone(&shared)));
+        tasks.spawn(admin::run(Arc::clone(&shared), health));
+        tasks.spawn(listener::run(Arc::clone(&shared), rtmp));
+        tracing::info!(edge_id = %shared.owner.edge_id, name = shared.settings.name, %rtmp_address,
+            %admin_address, "edge is up");
+        Ok(Self {
+            shared,
+            registered,
+            rtmp_address,
+            admin_address,
+        })
+    }
+
+    /// Its id: random at each start.
+    #[must_use]
+    pub const fn id(&self) -> &EdgeId {
+        &self.registered.id
+    }
+
+    /// Where it takes RTMP.
+    #[must_use]
+    pub const fn rtmp_address(&self) -> SocketAddr {
+        self.rtmp_address
+    }
+
+    /// Where its health and metrics are.
+    #[must_use]
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// The URL it registered for encoders.
+    #[must_use]
+    pub fn rtmp_url(&self) -> &str {
+        &self.registered.rtmp_url
+    }
+
+    /// Ends every session at once: nobody takes over. For the last edge of a single machine.
+    pub async fn stop(self) {
+        self.finish(StopMode::End).await;
+    }
+
+    /// Leaves every session in grace: publishers come back on another edge.
+    pub async fn drain(self) {
+        self.finish(StopMode::Drain).await;
+    }
+
+    async fn finish(self, mode: StopMode) {
+        let shared = &self.shared;
+        // Set once, before the signal that makes it be read.
+        let _ = shared.stop_mode.set(mode);
+        shared.stopping.cancel();
+        shared.tasks.close();
+        if tokio::time::timeout(STOP_WITHIN, shared.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::error!(left = shared.tasks.len(), "tasks did not end in time");
+        }
+        match shared.services.store.fence_edge(&self.registered).await {
+            Ok(_) => tracing::info!(edge_id = %self.id(), "edge is down"),
+            Err(error) => tracing::warn!(%error, "cannot say that this edge is down"),
+        }
+    }
+}
+
+fn registration(settings: &Settings, rtmp_address: SocketAddr) -> edge::Edge {
+    let Settings {
+        public_host,
+        ingest_app,
+        ..
+    } = settings;
+    edge::Edge {
+        id: EdgeId::from_random(clock::random()),
+        name: settings.name.clone(),
+        epoch: FIRST_EPOCH,
+        boot_id: domain::id::hex(&clock::random::<16>()),
+        heartbeat: 0,
+        state: edge::State::Up,
+        swept: false,
+        region: settings.region.clone(),
+        rtmp_url: format!("rtmp://{public_host}:{}/{ingest_app}", rtmp_address.port()),
+        rtmps_url: None,
+        peer_address: None,
+        publishers: 0,
+        capacity: settings.capacity,
+    }
+}
+
+async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Error::Listen {
+            what,
+            address,
+            source,
+        })
+}
+
+fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked)
+}

@@ -1,0 +1,109 @@
+//! The small channel between a connection and its publisher's task.
+//!
+//! Bounds: a connection sends at most three signals in its life, so [`SIGNALS`] can never be full;
+//! of samples only the latest is kept.
+
+use domain::Refusal;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::sample::Sample;
+
+/// Media started, closed, and one to spare.
+const SIGNALS: usize = 3;
+
+/// What the connection tells its publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// The first audio or video arrived.
+    MediaStarted,
+    /// No more media will come.
+    Closed(Closure),
+}
+
+/// What the publisher hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Signal(Signal),
+    /// A new sample is there to be looked at.
+    Sample,
+}
+
+/// How a connection stopped publishing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closure {
+    /// The encoder said so.
+    Unpublished,
+    /// The socket went away, fell silent or spoke nonsense.
+    Dropped,
+}
+
+/// The connection's end.
+#[derive(Debug)]
+pub(crate) struct ConnectionEnd {
+    pub(crate) verdict: oneshot::Receiver<Result<(), Refusal>>,
+    pub(crate) samples: watch::Sender<Option<Sample>>,
+    /// Fired by the publisher: stop handing on media and close the socket.
+    pub(crate) close: CancellationToken,
+    signals: mpsc::Sender<Signal>,
+}
+
+/// The publisher's end.
+#[derive(Debug)]
+pub(crate) struct PublisherEnd {
+    pub(crate) verdict: Option<oneshot::Sender<Result<(), Refusal>>>,
+    pub(crate) samples: watch::Receiver<Option<Sample>>,
+    pub(crate) close: CancellationToken,
+    signals: mpsc::Receiver<Signal>,
+}
+
+/// Both ends of a new link.
+pub(crate) fn link() -> (ConnectionEnd, PublisherEnd) {
+    let (verdict_sender, verdict) = oneshot::channel();
+    let (sample_sender, samples) = watch::channel(None);
+    let (signal_sender, signals) = mpsc::channel(SIGNALS);
+    let close = CancellationToken::new();
+    let connection = ConnectionEnd {
+        verdict,
+        samples: sample_sender,
+        close: close.clone(),
+        signals: signal_sender,
+    };
+    (
+        connection,
+        PublisherEnd {
+            verdict: Some(verdict_sender),
+            samples,
+            close,
+            signals,
+        },
+    )
+}
+
+impl ConnectionEnd {
+    /// Tells the publisher. It may be gone, which is as good as told.
+    pub(crate) fn signal(&self, signal: Signal) {
+        // Full cannot happen: see the module's bounds.
+        let _ = self.signals.try_send(signal);
+    }
+}
+
+impl PublisherEnd {
+    /// The next thing the connection says; one that vanished without a word has dropped.
+    pub(crate) async fn heard(&mut self) -> Heard {
+        tokio::select! {
+            biased;
+            signal = self.signals.recv() => {
+                Heard::Signal(signal.unwrap_or(Signal::Closed(Closure::Dropped)))
+            }
+            Ok(()) = self.samples.changed() => Heard::Sample,
+        }
+    }
+
+    /// Answers the connection. False where it is gone.
+    pub(crate) fn answer(&mut self, verdict: Result<(), Refusal>) -> bool {
+        self.verdict
+            .take()
+            .is_some_and(|sender| sender.send(verdict).is_ok())
+    }
+}

@@ -1,0 +1,104 @@
+//! The command line of the edge container. Every flag has an environment variable of its name.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Takes RTMP from OBS and other encoders, proves the stream key, keeps one publisher live per
+/// channel and pushes status to the owner's dashboards.
+#[derive(Debug, Parser)]
+#[command(name = "edge-ingest", version, after_help = EXAMPLES)]
+pub struct Options {
+    /// Stable name of this edge; the host name where it is not given.
+    #[arg(long, env = "STREAM_SYNC_EDGE_NAME")]
+    pub edge_name: Option<String>,
+    /// Region this edge stands in.
+    #[arg(long, env = "STREAM_SYNC_REGION", default_value = "local")]
+    pub region: String,
+    /// Host name or address that encoders reach this edge by.
+    #[arg(long, env = "STREAM_SYNC_PUBLIC_HOST", default_value = "127.0.0.1")]
+    pub public_host: String,
+    /// Publishers it takes at most.
+    #[arg(long, env = "STREAM_SYNC_CAPACITY", default_value_t = 1_000,
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub capacity: u32,
+    /// Where it takes RTMP; port 0 means any free one.
+    #[arg(
+        long,
+        env = "STREAM_SYNC_RTMP_LISTEN",
+        default_value = "0.0.0.0:1935",
+        value_name = "HOST:PORT"
+    )]
+    pub rtmp_listen: SocketAddr,
+    /// Where /healthz, /readyz and /metrics are.
+    #[arg(
+        long,
+        env = "STREAM_SYNC_ADMIN_LISTEN",
+        default_value = "127.0.0.1:9090",
+        value_name = "HOST:PORT"
+    )]
+    pub admin_listen: SocketAddr,
+    /// Application name in the ingest URL.
+    #[arg(long, env = "STREAM_SYNC_INGEST_APP", default_value = "live")]
+    pub ingest_app: String,
+    /// What the names of the DynamoDB tables begin with.
+    #[arg(long, env = "STREAM_SYNC_TABLE_PREFIX", default_value = "")]
+    pub table_prefix: String,
+    /// The shared cache, redis://HOST:PORT; without it every key is looked up in DynamoDB.
+    #[arg(long, env = "STREAM_SYNC_REDIS_URL", value_name = "URL")]
+    pub redis_url: Option<String>,
+    /// The WebSocket API's @connections URL.
+    #[arg(long, env = "STREAM_SYNC_WEBSOCKET_MANAGEMENT_URL", value_name = "URL")]
+    pub websocket_management_url: String,
+    /// A file with the fleet's secret: key fingerprints in the logs of all edges are then the same.
+    #[arg(long, env = "STREAM_SYNC_FLEET_SECRET_FILE", value_name = "FILE")]
+    pub fleet_secret_file: Option<PathBuf>,
+    /// Log filter, as in RUST_LOG: error, warn, info, debug, or target=level.
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    pub log: String,
+}
+
+const EXAMPLES: &str = "\
+AWS's own variables keep their names: AWS_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, ...
+
+Examples:
+  An edge on AWS:
+    edge-ingest --region eu-central-1 --public-host edge1.example.com \\
+      --redis-url rediss://cache.example.com:6379 \\
+      --websocket-management-url https://abc123.execute-api.eu-central-1.amazonaws.com/live
+
+  An edge beside a local stack that was started with --dynamodb-listen 127.0.0.1:8000:
+    AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8000 AWS_REGION=us-east-1 \\
+    AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \\
+    edge-ingest --rtmp-listen 127.0.0.1:1940 --admin-listen 127.0.0.1:9091 \\
+      --websocket-management-url http://127.0.0.1:8080/management
+
+Ends with 0 after a clean drain on SIGTERM or Ctrl-C, 1 where it could not start, 2 on bad flags.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn an_edge_needs_to_know_where_dashboards_are() {
+        assert!(Options::try_parse_from(["edge-ingest", "--capacity", "5"]).is_err());
+        let url = [
+            "edge-ingest",
+            "--websocket-management-url",
+            "http://127.0.0.1:8080/management",
+        ];
+        let options = Options::try_parse_from(url).expect("valid");
+        assert_eq!(
+            (options.capacity, options.rtmp_listen.port()),
+            (1_000, 1935)
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! Who may publish: key, lock, confirmation, in that order.
+//!
+//! The look-up through the cache may only refuse. What admits is the strongly consistent read of
+//! key and gate after the lock was taken: functions write the gate before they read the lock, so
+//! one of the two sides sees the other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::authorization::{Admission, Answer, Known, admit as decide};
+use domain::channel::Channel;
+use domain::live::{Claim, EndReason, Item};
+use domain::{AttemptId, Refusal, SessionId, StreamKeyHash};
+
+use super::{Publish, lock};
+use crate::clock;
+use crate::registry::Place;
+use crate::shared::Shared;
+
+/// A publish that was let in, holding its lock.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) admission: Admission,
+    pub(super) item: Item,
+    pub(super) grace: Duration,
+    pub(super) place: Place,
+}
+
+/// Lets a publish in, or says why not. Where it says no, nothing is held.
+pub(super) async fn admit(edge: &Arc<Shared>, publish: &Publish) -> Result<Admitted, Refusal> {
+    let key = publish.attempted.presented.key.as_ref().map_err(|malformed| {
+        tracing::debug!(key = %publish.attempted.presented.fingerprint, %malformed, "not a stream key");
+        Refusal::Unauthorized
+    })?;
+    let hash = key.hash();
+    let known = look_up(edge, &hash).await?;
+    let item = lock::acquire(edge, claim(edge, publish, &known)).await?;
+    // Entered before the gate is read, so that a cut after that read finds it.
+    let place = edge
+        .registry
+        .enter(&known.key.channel_id, known.auth_version);
+    match confirm(edge, &hash, &known).await {
+        Ok((admission, channel)) => {
+            edge.registry.confirm(&place, admission.auth_version);
+            Ok(Admitted {
+                admission,
+                item,
+                grace: channel.grace,
+                place,
+            })
+        }
+        Err(refusal) => {
+            edge.registry.leave(&place);
+            lock::give_back(edge, &item, EndReason::Revoked).await;
+            Err(refusal)
+        }
+    }
+}
+
+async fn look_up(edge: &Shared, hash: &StreamKeyHash) -> Result<Known, Refusal> {
+    let cache = &edge.services.cache;
+    let now = clock::now();
+    if let Some(answer) = cache.answer(hash).await {
+        return answer.screen(now).cloned();
+    }
+    let answer = read(edge, hash)
+        .await
+        .map_err(|error| unavailable(edge, &error))?;
+    cache.remember(hash, &answer).await;
+    answer.screen(now).cloned()
+}
+
+async fn read(edge: &Shared, hash: &StreamKeyHash) -> Result<Answer, store::Error> {
+    let store = &edge.services.store;
+    let Some(key) = store.key(hash).await? else {
+        return Ok(Answer::Unknown);
+    };
+    let auth_version = store.gate(&key.channel_id).await?.auth_version;
+    Ok(Answer::Known(Known { key, auth_version }))
+}
+
+async fn confirm(
+    edge: &Shared,
+    hash: &StreamKeyHash,
+    known: &Known,
+) -> Result<(Admission, Channel), Refusal> {
+    let store = &edge.services.store;
+    let channel_id = &known.key.channel_id;
+    let (key, gate, channel) = tokio::try_join!(
+        store.key(hash),
+        store.gate(channel_id),
+        store.channel(channel_id)
+    )
+    .map_err(|error| unavailable(edge, &error))?;
+    let admission = decide(key.as_ref(), &gate, clock::now())?;
+    // A key whose channel was deleted opens nothing.
+    Ok((admission, channel.ok_or(Refusal::Unauthorized)?))
+}
+
+fn claim(edge: &Shared, publish: &Publish, known: &Known) -> Claim {
+    Claim {
+        channel_id: known.key.channel_id.clone(),
+        owner: edge.owner.clone(),
+        attempt_id: AttemptId::from_random(clock::random()),
+        connection_id: publish.connection_id.clone(),
+        session_id: SessionId::new(clock::now(), clock::random()),
+        key_version: known.key.version,
+        client_ip: publish.attempted.ip.to_string(),
+    }
+}
+
+fn unavailable(edge: &Shared, error: &store::Error) -> Refusal {
+    edge.metrics.store_errors.inc();
+    tracing::warn!(%error, "cannot authorize a publish");
+    Refusal::ServiceUnavailable
+}

@@ -1,0 +1,85 @@
+//! What an edge is told at its start.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use domain::FingerprintSecret;
+
+/// Connections beyond the publishers it takes: room for those that are still saying who they are
+/// and for those that are being turned away.
+pub const SPARE_CONNECTIONS: u32 = 256;
+
+/// Everything an edge is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Stable name that people know it by.
+    pub name: String,
+    /// Where it stands.
+    pub region: String,
+    /// The host that encoders reach it by.
+    pub public_host: String,
+    /// Publishers it takes at most.
+    pub capacity: u32,
+    /// Where it listens for RTMP; port 0 means any free one.
+    pub rtmp_listen: SocketAddr,
+    /// Where health and metrics are; port 0 means any free one.
+    pub admin_listen: SocketAddr,
+    /// The application name in the ingest URL.
+    pub ingest_app: String,
+    /// What key fingerprints in logs are made with.
+    pub fingerprint_secret: FingerprintSecret,
+    /// Bounds of what a connection may send.
+    pub limits: rtmp::Limits,
+    /// Bounds of how long a connection may take.
+    pub timeouts: Timeouts,
+}
+
+/// How long a connection may take for each step (design of the front door; measured encoders stay
+/// far below each).
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// From accept to the end of the handshake.
+    pub handshake: Duration,
+    /// From accept to the publish command.
+    pub publish: Duration,
+    /// Without any media, from `NetStream.Publish.Start` on.
+    pub no_media: Duration,
+    /// For one write to the socket.
+    pub write: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(5),
+            publish: Duration::from_secs(10),
+            no_media: Duration::from_secs(15),
+            write: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Settings {
+    /// An edge on loopback with the defaults of a single machine.
+    #[must_use]
+    pub fn local(name: &str, rtmp_listen: SocketAddr, admin_listen: SocketAddr) -> Self {
+        Self {
+            name: name.to_owned(),
+            region: "local".to_owned(),
+            public_host: "127.0.0.1".to_owned(),
+            capacity: 1_000,
+            rtmp_listen,
+            admin_listen,
+            ingest_app: "live".to_owned(),
+            fingerprint_secret: FingerprintSecret::new(crate::clock::random()),
+            limits: rtmp::Limits::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    /// Connections it keeps open at most.
+    #[must_use]
+    pub const fn max_connections(&self) -> u32 {
+        self.capacity.saturating_add(SPARE_CONNECTIONS)
+    }
+}
