@@ -1,1 +1,35 @@
-//! Harness.
+//! What whole-system stories stand on: the real programs, real encoders, and the dashboard's side.
+//!
+//! A story starts a [`Stack`] (the real `stream-sync` binary on free ports), publishes with
+//! [`Ffmpeg`] (a real encoder) or a [`Publisher`] (a scripted one that says which refusal code
+//! came), watches through [`Api`] and [`Dashboard`], and ends with [`Stack::stop`], which also
+//! looks for leaked stream keys in everything that the programs wrote.
+//!
+//! Invariants:
+//! - Nothing sleeps: every wait is for a condition and has a deadline ([`wait::until`]).
+//! - Only processes started here are ever signalled, by their id.
+//! - Programs listen on port 0 and write into directories that vanish with the story.
+//!
+//! Absent on purpose: anything that reaches into the system's insides. A story sees what an owner,
+//! an encoder or an operator sees.
+
+pub mod api;
+pub mod canary;
+pub mod dashboard;
+pub mod ffmpeg;
+pub mod process;
+pub mod programs;
+pub mod publisher;
+pub mod redis;
+pub mod repository;
+pub mod stack;
+pub mod wait;
+
+pub use api::Api;
+pub use canary::Canary;
+pub use dashboard::Dashboard;
+pub use ffmpeg::Ffmpeg;
+pub use process::Process;
+pub use publisher::Publisher;
+pub use redis::Redis;
+pub use stack::{Options, Stack};

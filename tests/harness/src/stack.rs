@@ -1,0 +1,240 @@
+//! The real `stream-sync` program on free ports, with everything a story asks of it.
+
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use contract::endpoints::Endpoints;
+use domain::ChannelId;
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::api::client;
+use crate::{Api, Canary, Dashboard, Process, programs, wait};
+
+/// How long the stack may take until its listeners accept, on a busy machine.
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+/// How long a told stack may take to end its publishers and be gone: a hang guard.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
+
+/// How a stack differs from the default.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `--edges`.
+    pub edges: u32,
+    /// The demo channel's grace in seconds: short, but for stories about the real one.
+    pub grace_seconds: u64,
+    /// `--redis`.
+    pub redis: Option<String>,
+    /// `--state`.
+    pub state: Option<PathBuf>,
+    /// Further arguments.
+    pub more: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            edges: 1,
+            grace_seconds: 2,
+            redis: None,
+            state: None,
+            more: Vec::new(),
+        }
+    }
+}
+
+/// The grace that a channel has unless its owner says otherwise.
+pub const REAL_GRACE_SECONDS: u64 = 10;
+
+/// A running stack.
+#[derive(Debug)]
+pub struct Stack {
+    process: Process,
+    /// Where it listens.
+    pub endpoints: Endpoints,
+    /// The API as the demo channel's owner.
+    pub owner: Api,
+    /// The API as nobody.
+    pub nobody: Api,
+    /// The keys of this story.
+    pub canary: Canary,
+    directory: TempDir,
+}
+
+impl Stack {
+    /// Starts the program and waits until every listener accepts.
+    ///
+    /// # Errors
+    /// When it is not built, ends early, or does not come up in a minute.
+    pub async fn start(options: Options) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let file = directory.path().join("endpoints.json");
+        let mut command = programs::ours("stream-sync")?;
+        command.args(["--http", "127.0.0.1:0", "--rtmp", "127.0.0.1:0", "--edges"]);
+        command
+            .arg(options.edges.to_string())
+            .arg("--endpoints")
+            .arg(&file);
+        for (flag, value) in [
+            ("--redis", options.redis.map(PathBuf::from)),
+            ("--state", options.state),
+        ] {
+            if let Some(value) = value {
+                command.arg(flag).arg(value);
+            }
+        }
+        command.args(&options.more);
+        let mut process = Process::spawn("stream-sync", command)?;
+        let endpoints = wait::until("endpoints.json", STARTS_WITHIN, async || {
+            ensure!(
+                process.runs(),
+                "stream-sync ended while starting: {}",
+                process.written()
+            );
+            Ok(std::fs::read_to_string(&file).ok())
+        })
+        .await?;
+        let endpoints: Endpoints =
+            serde_json::from_str(&endpoints).context("endpoints.json has an unexpected shape")?;
+        let canary = Canary::default();
+        let nobody = Api::anonymous(&endpoints.http, canary.clone());
+        let owner = nobody.as_user(&endpoints.demo.user_id).await?;
+        owner
+            .set_grace(&endpoints.demo.channel_id, options.grace_seconds)
+            .await?;
+        Ok(Self {
+            process,
+            endpoints,
+            owner,
+            nobody,
+            canary,
+            directory,
+        })
+    }
+
+    /// The demo channel.
+    #[must_use]
+    pub fn channel(&self) -> &ChannelId {
+        &self.endpoints.demo.channel_id
+    }
+
+    /// What goes into the encoder's server field, for the edge of this number from 0.
+    ///
+    /// # Panics
+    /// When there are fewer edges: a mistake in the story.
+    #[must_use]
+    pub fn server(&self, edge: usize) -> &str {
+        &self.endpoints.edges[edge].rtmp
+    }
+
+    /// The demo channel's key, revealed.
+    ///
+    /// # Errors
+    /// When the API refuses.
+    pub async fn key(&self) -> Result<String> {
+        Ok(self.owner.reveal_key(self.channel()).await?.stream_key)
+    }
+
+    /// A dashboard of the demo channel's owner.
+    ///
+    /// # Errors
+    /// When it cannot connect.
+    pub async fn dashboard(&self) -> Result<Dashboard> {
+        let Endpoints {
+            http, websocket, ..
+        } = &self.endpoints;
+        Dashboard::connect(&self.owner, websocket, http, &self.canary).await
+    }
+
+    /// What the program has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.written()
+    }
+
+    /// Waits until the program has logged a line with `text`, and gives that line.
+    ///
+    /// # Errors
+    /// When `deadline` passes first.
+    pub async fn logs(&self, text: &str, deadline: Duration) -> Result<String> {
+        self.process.writes(text, deadline).await
+    }
+
+    /// The Prometheus page of the edge of this number from 0.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn metrics_page(&self, edge: usize) -> Result<String> {
+        let page = self.admin(edge, "/metrics").await?;
+        ensure!(page.0 == 200, "/metrics answered {}", page.0);
+        Ok(page.1)
+    }
+
+    /// Status and body of a page on the admin port of the edge of this number from 0.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn admin(&self, edge: usize, path: &str) -> Result<(u16, String)> {
+        let admin = self.endpoints.edges[edge].admin.trim_end_matches('/');
+        let answer = client().get(format!("{admin}{path}")).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// Ends the stack as Ctrl-C and container schedulers do, and checks what every story promises:
+    /// it ends well and in time, `endpoints.json` is gone, nothing panicked, no key leaked.
+    ///
+    /// # Errors
+    /// When one of these does not hold.
+    pub async fn stop(mut self) -> Result<()> {
+        for edge in 0..self.endpoints.edges.len() {
+            self.canary
+                .check("a metrics page", &self.metrics_page(edge).await?)?;
+        }
+        let status: ExitStatus = self.process.end(Signal::TERM, ENDS_WITHIN).await?;
+        ensure!(
+            status.success(),
+            "stream-sync ended with {status}: {}",
+            self.process.stderr()
+        );
+        let file = self.directory.path().join("endpoints.json");
+        ensure!(!file.exists(), "endpoints.json outlives the stack");
+        ensure!(
+            !self.log().contains("panicked at"),
+            "something panicked: {}",
+            self.log()
+        );
+        self.check_for_keys()
+    }
+
+    /// The banner shows the demo channel's key to who started the program; nothing else does.
+    fn check_for_keys(&self) -> Result<()> {
+        self.canary.check("the log", &self.process.stderr())?;
+        let shown = self.process.stdout();
+        let lines: Vec<&str> = shown.lines().collect();
+        let leaks = self.canary.lines_with_a_key(&shown);
+        let banner = leaks
+            .iter()
+            .take_while(|line| !looks_logged(lines[**line]))
+            .count();
+        ensure!(
+            banner == leaks.len(),
+            "a stream key stands in the log on standard output"
+        );
+        ensure!(
+            banner <= BANNER_LINES_WITH_THE_KEY,
+            "{banner} lines show a key"
+        );
+        Ok(())
+    }
+}
+
+/// The key for OBS, and the command for ffmpeg.
+const BANNER_LINES_WITH_THE_KEY: usize = 2;
+
+/// Whether a line is of the log, and not of the banner.
+fn looks_logged(line: &str) -> bool {
+    let levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"];
+    line.starts_with('{') || levels.iter().any(|level| line.contains(level))
+}
