@@ -1,1 +1,4 @@
+//! x
+mod database;
+mod gateway;
 fn main() {}

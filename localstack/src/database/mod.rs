@@ -1,0 +1,164 @@
+//! The DynamoDB of the stack: embedded by default, another one where `--dynamodb` names it.
+//!
+//! Both are reached through the ordinary SDK clients, so there is one store implementation, the one
+//! that runs on AWS. The embedded one needs no socket ([`http_client`]); with `--dynamodb-listen` it
+//! also answers on one, for edges and functions in other processes.
+//!
+//! Absent on purpose: anything that knows a table. The store does.
+
+mod http_client;
+
+use std::path::Path;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// The database's file inside `--state`.
+const FILE_NAME: &str = "dynamodb.sqlite";
+
+/// The region that requests are signed for where the environment names none.
+const REGION: &str = "us-east-1";
+
+/// Where the tables are.
+#[derive(Clone)]
+pub(crate) enum Database {
+    /// In this process, owned by it alone.
+    Embedded(dynoxide::Database),
+    /// At this URL.
+    Remote(url::Url),
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Embedded(_) => f.write_str("Embedded"),
+            Self::Remote(url) => f.debug_tuple("Remote").field(&url.as_str()).finish(),
+        }
+    }
+}
+
+impl Database {
+    /// Opens the embedded database: a file in `state`, or memory where there is none.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened or is not a database.
+    pub(crate) async fn embedded(state: Option<&Path>) -> anyhow::Result<Self> {
+        let file = state.map(|state| state.join(FILE_NAME));
+        let opened = tokio::task::spawn_blocking(move || match file {
+            Some(file) => dynoxide::Database::new(&file.to_string_lossy())
+                .map_err(|error| anyhow::anyhow!("{}: {error}", file.display())),
+            None => dynoxide::Database::memory().map_err(anyhow::Error::from),
+        });
+        Ok(Self::Embedded(opened.await??))
+    }
+
+    /// What SDK clients of this database are configured with.
+    ///
+    /// The embedded one verifies no signature: the credentials only fill the place of real ones.
+    /// Another one gets what the environment says, and these where it says nothing.
+    pub(crate) async fn sdk_config(&self) -> SdkConfig {
+        match self {
+            Self::Embedded(database) => SdkConfig::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::from_static(REGION))
+                .credentials_provider(SharedCredentialsProvider::new(local_credentials()))
+                .endpoint_url("http://embedded.invalid")
+                .http_client(http_client::InProcess::new(database.clone()))
+                .build(),
+            Self::Remote(url) => {
+                let mut loader =
+                    aws_config::defaults(BehaviorVersion::latest()).endpoint_url(url.as_str());
+                if std::env::var_os("AWS_ACCESS_KEY_ID").is_none()
+                    && std::env::var_os("AWS_PROFILE").is_none()
+                {
+                    loader = loader.credentials_provider(local_credentials());
+                }
+                if std::env::var_os("AWS_REGION").is_none() {
+                    loader = loader.region(Region::from_static(REGION));
+                }
+                loader.load().await
+            }
+        }
+    }
+
+    /// Removes what has expired, as DynamoDB does within days. No logic depends on it; a database in
+    /// this process would otherwise grow for ever. Another one looks after itself.
+    pub(crate) async fn remove_expired(&self) {
+        let Self::Embedded(database) = self else {
+            return;
+        };
+        let database = database.clone();
+        match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
+            Ok(Ok(removed)) => tracing::debug!(removed, "expired items removed"),
+            Ok(Err(error)) => tracing::warn!(%error, "cannot remove expired items"),
+            Err(error) => tracing::warn!(%error, "removal of expired items failed"),
+        }
+    }
+}
+
+/// Answers on `listener` with the embedded database until `shutdown`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    database: dynoxide::Database,
+    shutdown: CancellationToken,
+) {
+    let served =
+        dynoxide::server::serve_with_shutdown(listener, database, shutdown.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(error, "the database's listener failed");
+    }
+}
+
+/// Credentials for a database that checks none.
+pub(crate) fn local_credentials() -> Credentials {
+    Credentials::new("local", "local", None, None, "local stack")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_written_to_a_file_is_there_at_the_next_start() {
+        let state = tempfile::tempdir().unwrap();
+        {
+            let database = Database::embedded(Some(state.path())).await.unwrap();
+            let client = aws_sdk_dynamodb::Client::new(&database.sdk_config().await);
+            http_client::tests::create_table(&client).await;
+            http_client::tests::put(&client, "a", "1").await;
+        }
+        let database = Database::embedded(Some(state.path())).await.unwrap();
+        let client = aws_sdk_dynamodb::Client::new(&database.sdk_config().await);
+        assert_eq!(
+            http_client::tests::get(&client, "a").await.as_deref(),
+            Some("1")
+        );
+    }
+
+    #[tokio::test]
+    async fn the_embedded_database_answers_on_a_socket_too() {
+        let database = Database::embedded(None).await.unwrap();
+        let Database::Embedded(embedded) = database.clone() else {
+            unreachable!()
+        };
+        let inside = aws_sdk_dynamodb::Client::new(&database.sdk_config().await);
+        http_client::tests::create_table(&inside).await;
+        http_client::tests::put(&inside, "a", "1").await;
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let shutdown = CancellationToken::new();
+        let served = tokio::spawn(serve(listener, embedded, shutdown.clone()));
+        let remote = Database::Remote(url.parse().unwrap());
+        let outside = aws_sdk_dynamodb::Client::new(&remote.sdk_config().await);
+        assert_eq!(
+            http_client::tests::get(&outside, "a").await.as_deref(),
+            Some("1")
+        );
+        shutdown.cancel();
+        drop(outside);
+        served.await.unwrap();
+    }
+}
