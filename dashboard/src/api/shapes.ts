@@ -1,0 +1,150 @@
+/**
+ * What crosses the wire, field by field as the API and the WebSocket spell it.
+ *
+ * Times are RFC 3339 in UTC. A status is ordered by (gen, seq), samples by (gen, seq, n).
+ */
+
+export interface Channel {
+  id: string;
+  userId: string;
+  name: string;
+  graceSeconds: number;
+  region: string;
+  createdAt: string;
+  isLive: boolean;
+  lastLiveAt: string | null;
+  ingestServerId: string | null;
+  hasStreamKey: boolean;
+}
+
+export interface Page<T> {
+  items: T[];
+  cursor?: string;
+}
+
+/** The masked view holds no part of the key. */
+export interface MaskedStreamCredential {
+  userId: string;
+  channelId: string;
+  maskedKey: string;
+  ingestUrl: string;
+  createdAt: string;
+}
+
+export interface StreamCredential {
+  userId: string;
+  channelId: string;
+  streamKey: string;
+  ingestUrl: string;
+  createdAt: string;
+}
+
+export interface ResetStreamKey {
+  overlapSeconds: number;
+  disconnectLive: boolean;
+}
+
+export interface IngestEndpoint {
+  name: string;
+  region: string;
+  rtmpUrl: string;
+  rtmpsUrl: string | null;
+  /** Publishers by capacity, 0 to 1. */
+  load: number;
+}
+
+export type StatusWord = "OFFLINE" | "LIVE" | "GRACE";
+
+export interface Metrics {
+  bitrateKbps: number;
+  width: number | null;
+  height: number | null;
+  fps: number | null;
+  keyframeIntervalMs: number | null;
+  videoCodec: string | null;
+  audioCodec: string | null;
+  at: string;
+}
+
+export interface Status {
+  channelId: string;
+  status: StatusWord;
+  gen: number;
+  seq: number;
+  since: string | null;
+  sessionId: string | null;
+  edgeId: string | null;
+  graceUntil: string | null;
+  metrics: Metrics | null;
+}
+
+export interface Session {
+  id: string;
+  channelId: string;
+  ipAddress: string;
+  encoder: string | null;
+  startedAt: string;
+  endedAt: string | null;
+  /** Mean over the whole session. */
+  bitrateKbps: number;
+  resolution: string | null;
+  fps: number | null;
+  edgeIds: string[];
+  reason: string | null;
+}
+
+export interface WebsocketTicket {
+  ticket: string;
+  expiresAt: string;
+}
+
+export interface Refused {
+  /** Names the attempt; repeated attempts of one kind from one address share it for a minute. */
+  id: string;
+  channelId: string;
+  reason: string;
+  detail: string;
+  ipAddress: string;
+  encoder: string | null;
+  at: string;
+}
+
+export interface ChannelSnapshot {
+  channel: Channel;
+  status: Status;
+}
+
+export type ServerMessage =
+  | { type: "snapshot"; channels: ChannelSnapshot[]; at: string }
+  | ({ type: "status"; at: string } & Status)
+  | {
+      type: "metrics";
+      channelId: string;
+      gen: number;
+      seq: number;
+      /** The number of the last sample within (gen, seq), from 1. */
+      n: number;
+      samples: Metrics[];
+      at: string;
+    }
+  | ({ type: "refused" } & Refused)
+  | { type: "pong" }
+  | { type: "error"; code: string; detail: string };
+
+/** RFC 9457, with a stable `code`. */
+export interface Problem {
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  field?: string;
+}
+
+/** `/config.json`, read once at the start. */
+export interface Config {
+  apiBase: string;
+  websocketUrl: string;
+  login: "dev" | "oidc";
+  issuer: string | null;
+  clientId: string | null;
+}

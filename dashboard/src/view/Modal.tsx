@@ -1,0 +1,47 @@
+import type { ComponentChildren } from "preact";
+import { useEffect, useId, useRef } from "preact/hooks";
+
+interface Props {
+  title: string;
+  testId: string;
+  onClose: () => void;
+  children: ComponentChildren;
+}
+
+/**
+ * The browser's own modal dialog: it traps the focus, closes on Escape and gives the focus back.
+ * It is open for as long as it is rendered.
+ */
+export function Modal({ title, testId, onClose, children }: Props) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const heading = useId();
+
+  useEffect(() => {
+    const shown = dialog.current;
+    shown?.showModal();
+    return () => shown?.close();
+  }, []);
+
+  return (
+    <dialog
+      ref={dialog}
+      class="modal"
+      data-testid={testId}
+      aria-labelledby={heading}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onClick={(event) => {
+        if (event.target === event.currentTarget) onClose();
+      }}
+    >
+      <div class="modal__body">
+        <h2 id={heading} class="modal__title">
+          {title}
+        </h2>
+        {children}
+      </div>
+    </dialog>
+  );
+}
