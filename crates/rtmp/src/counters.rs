@@ -17,6 +17,8 @@ pub struct Counters {
     pub data_messages: u64,
     /// Coded pictures of the main video track; no sequence headers, no other tracks.
     pub video_frames: u64,
+    /// Coded audio messages of the main audio track; no sequence headers, no silence.
+    pub audio_frames: u64,
     /// Coded pictures of the main video track a decoder may start at.
     pub keyframes: u64,
     /// Media time from the first picture to the last one, plus

@@ -6,16 +6,19 @@
 //! And it may compress headers against earlier ones, so every reply is one full-header chunk: each
 //! is far smaller than the chunk size in force when it is sent.
 //!
+//! Objects are framed here, property by property, since `rml_rtmp` keeps them in a hash map and
+//! would write them in another order each time; the same session always says the same bytes.
+//!
 //! Every text a caller passes in is cut, so a reply is always under two kilobytes.
 
+use crate::message::COMMAND_AMF0;
 use rml_rtmp::chunk_io::{ChunkSerializationError, ChunkSerializer};
 use rml_rtmp::messages::{
     MessagePayload, MessageSerializationError, PeerBandwidthLimitType, RtmpMessage,
     UserControlEventType,
 };
-use rml_rtmp::rml_amf0::Amf0Value;
+use rml_rtmp::rml_amf0::{self, Amf0SerializationError, Amf0Value};
 use rml_rtmp::time::RtmpTimestamp;
-use std::collections::HashMap;
 
 /// Chunk stream of protocol control messages (RTMP 1.0 §5.4).
 const CONTROL: u8 = 2;
@@ -54,6 +57,12 @@ impl From<MessageSerializationError> for Error {
     }
 }
 
+impl From<Amf0SerializationError> for Error {
+    fn from(_: Amf0SerializationError) -> Self {
+        Self
+    }
+}
+
 impl From<ChunkSerializationError> for Error {
     fn from(_: ChunkSerializationError) -> Self {
         Self
@@ -62,9 +71,6 @@ impl From<ChunkSerializationError> for Error {
 
 /// Appends replies to a session's output.
 pub(crate) struct Writer<'a>(pub(crate) &'a mut Vec<u8>);
-
-/// One property of a reply's object.
-type Property<'a> = (&'a str, Amf0Value);
 
 impl Writer<'_> {
     /// Accepts `connect`: window, bandwidth, chunk size and `_result`, which belong together.
@@ -77,22 +83,22 @@ impl Writer<'_> {
         self.control(RtmpMessage::SetChunkSize {
             size: OUTBOUND_CHUNK_BYTES,
         })?;
-        let mut server = vec![
-            ("fmsVer", text("FMS/3,0,1,123")),
-            ("capabilities", Amf0Value::Number(31.0)),
-        ];
-        let mut information = vec![
-            ("level", text("status")),
-            ("code", text("NetConnection.Connect.Success")),
-            ("description", text("Connection succeeded.")),
-            ("objectEncoding", Amf0Value::Number(0.0)),
-        ];
-        if enhanced {
-            server.extend(abilities());
-            information.extend(abilities());
-        }
-        let arguments = vec![object(information)];
-        self.command(0, "_result", transaction, object(server), arguments)
+        let server = Object::new()
+            .text("fmsVer", "FMS/3,0,1,123")
+            .number("capabilities", 31.0);
+        let information = status("status", "NetConnection.Connect.Success", "Connected.")
+            .number("objectEncoding", 0.0);
+        let (server, information) = if enhanced {
+            (with_abilities(server), with_abilities(information))
+        } else {
+            (server, information)
+        };
+        self.command(
+            0,
+            "_result",
+            transaction,
+            &[server.end()?, information.end()?],
+        )
     }
 
     /// Refuses a call, `connect` above all.
@@ -102,26 +108,26 @@ impl Writer<'_> {
         code: &str,
         description: &str,
     ) -> Result<(), Error> {
-        let arguments = vec![status("error", code, description)];
-        self.command(0, "_error", transaction, Amf0Value::Null, arguments)
+        let information = status("error", code, description).end()?;
+        self.command(0, "_error", transaction, &[null()?, information])
     }
 
     /// Answers a call that returns nothing.
     pub(crate) fn result(&mut self, transaction: f64) -> Result<(), Error> {
-        let arguments = vec![Amf0Value::Undefined];
-        self.command(0, "_result", transaction, Amf0Value::Null, arguments)
+        let nothing = value(Amf0Value::Undefined)?;
+        self.command(0, "_result", transaction, &[null()?, nothing])
     }
 
     /// Answers `createStream`.
     pub(crate) fn stream_created(&mut self, transaction: f64, id: u32) -> Result<(), Error> {
-        let arguments = vec![Amf0Value::Number(f64::from(id))];
-        self.command(0, "_result", transaction, Amf0Value::Null, arguments)
+        let id = value(Amf0Value::Number(f64::from(id)))?;
+        self.command(0, "_result", transaction, &[null()?, id])
     }
 
     /// The notice that goes with the answers to `FCPublish` and `FCUnpublish`.
     pub(crate) fn notice(&mut self, name: &str, code: &str) -> Result<(), Error> {
-        let arguments = vec![status("status", code, "")];
-        self.command(0, name, 0.0, Amf0Value::Null, arguments)
+        let information = status("status", code, "").end()?;
+        self.command(0, name, 0.0, &[null()?, information])
     }
 
     /// Tells the state of a message stream, or of the connection on stream 0.
@@ -132,20 +138,18 @@ impl Writer<'_> {
         code: &str,
         description: &str,
     ) -> Result<(), Error> {
-        let arguments = vec![status(level, code, description)];
-        self.command(stream_id, "onStatus", 0.0, Amf0Value::Null, arguments)
+        let information = status(level, code, description).end()?;
+        self.command(stream_id, "onStatus", 0.0, &[null()?, information])
     }
 
     /// Asks the peer to connect again, elsewhere if a URL is given (Enhanced RTMP v2).
     pub(crate) fn reconnect(&mut self, url: Option<&str>, description: &str) -> Result<(), Error> {
-        let mut information = vec![
-            ("level", text("status")),
-            ("code", text("NetConnection.Connect.ReconnectRequest")),
-            ("description", text(description)),
-        ];
-        information.extend(url.map(|url| ("tcUrl", text(url))));
-        let arguments = vec![object(information)];
-        self.command(0, "onStatus", 0.0, Amf0Value::Null, arguments)
+        let code = "NetConnection.Connect.ReconnectRequest";
+        let mut information = status("status", code, description);
+        if let Some(url) = url {
+            information = information.text("tcUrl", url);
+        }
+        self.command(0, "onStatus", 0.0, &[null()?, information.end()?])
     }
 
     /// Acknowledges bytes received (RTMP 1.0 §5.4.3); the number wraps.
@@ -171,15 +175,15 @@ impl Writer<'_> {
         &mut self,
         stream_id: u32,
         name: &str,
-        transaction_id: f64,
-        command_object: Amf0Value,
-        additional_arguments: Vec<Amf0Value>,
+        transaction: f64,
+        arguments: &[Vec<u8>],
     ) -> Result<(), Error> {
-        let message = RtmpMessage::Amf0Command {
-            command_name: name.to_owned(),
-            transaction_id,
-            command_object,
-            additional_arguments,
+        let mut body = value(text(name))?;
+        body.extend(value(Amf0Value::Number(transaction))?);
+        body.extend(arguments.iter().flatten());
+        let message = RtmpMessage::Unknown {
+            type_id: COMMAND_AMF0,
+            data: body.into(),
         };
         let chunk_stream = if stream_id == 0 { COMMAND } else { STREAM };
         self.write(chunk_stream, message, stream_id)
@@ -209,37 +213,72 @@ fn serialize(message: &MessagePayload) -> Result<Vec<u8>, Error> {
     Ok(serializer.serialize(message, true, false)?.bytes)
 }
 
+/// An AMF0 object in the making.
+struct Object(Result<Vec<u8>, Error>);
+
+impl Object {
+    fn new() -> Self {
+        const OBJECT: u8 = 0x03;
+        Self(Ok(vec![OBJECT]))
+    }
+
+    fn property(self, name: &str, value: Result<Vec<u8>, Error>) -> Self {
+        let append = |mut body: Vec<u8>| {
+            let length = u16::try_from(name.len()).map_err(|_| Error)?;
+            body.extend(length.to_be_bytes());
+            body.extend(name.as_bytes());
+            body.extend(value?);
+            Ok(body)
+        };
+        Self(self.0.and_then(append))
+    }
+
+    fn text(self, name: &str, content: &str) -> Self {
+        self.property(name, value(text(content)))
+    }
+
+    fn number(self, name: &str, number: f64) -> Self {
+        self.property(name, value(Amf0Value::Number(number)))
+    }
+
+    fn end(self) -> Result<Vec<u8>, Error> {
+        const OBJECT_END: [u8; 3] = [0, 0, 0x09];
+        let mut body = self.0?;
+        body.extend(OBJECT_END);
+        Ok(body)
+    }
+}
+
+fn value(value: Amf0Value) -> Result<Vec<u8>, Error> {
+    Ok(rml_amf0::serialize(&vec![value])?)
+}
+
+fn null() -> Result<Vec<u8>, Error> {
+    value(Amf0Value::Null)
+}
+
 fn text(text: &str) -> Amf0Value {
     Amf0Value::Utf8String(text.chars().take(TEXT_CHARACTERS).collect())
 }
 
-fn object(properties: Vec<Property<'_>>) -> Amf0Value {
-    let owned = |(name, value): Property<'_>| (name.to_owned(), value);
-    Amf0Value::Object(properties.into_iter().map(owned).collect::<HashMap<_, _>>())
+fn status(level: &str, code: &str, description: &str) -> Object {
+    Object::new()
+        .text("level", level)
+        .text("code", code)
+        .text("description", description)
 }
 
-fn status(level: &str, code: &str, description: &str) -> Amf0Value {
-    object(vec![
-        ("level", text(level)),
-        ("code", text(code)),
-        ("description", text(description)),
-    ])
-}
-
-fn abilities() -> [Property<'static>; 4] {
+fn with_abilities(object: Object) -> Object {
     let all = VIDEO_FOUR_CCS.iter().chain(&AUDIO_FOUR_CCS);
-    [
-        ("capsEx", Amf0Value::Number(CAPABILITIES)),
-        (
-            "fourCcList",
-            Amf0Value::StrictArray(all.copied().map(text).collect()),
-        ),
-        ("videoFourCcInfoMap", forwards(&VIDEO_FOUR_CCS)),
-        ("audioFourCcInfoMap", forwards(&AUDIO_FOUR_CCS)),
-    ]
+    let list = Amf0Value::StrictArray(all.copied().map(text).collect());
+    object
+        .number("capsEx", CAPABILITIES)
+        .property("fourCcList", value(list))
+        .property("videoFourCcInfoMap", forwards(&VIDEO_FOUR_CCS))
+        .property("audioFourCcInfoMap", forwards(&AUDIO_FOUR_CCS))
 }
 
-fn forwards(four_ccs: &[&str]) -> Amf0Value {
-    let flag = |four_cc: &&str| ((*four_cc).to_owned(), Amf0Value::Number(CAN_FORWARD));
-    Amf0Value::Object(four_ccs.iter().map(flag).collect())
+fn forwards(four_ccs: &[&str]) -> Result<Vec<u8>, Error> {
+    let flag = |map: Object, four_cc: &&str| map.number(four_cc, CAN_FORWARD);
+    four_ccs.iter().fold(Object::new(), flag).end()
 }

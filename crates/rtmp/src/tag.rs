@@ -36,6 +36,8 @@ pub(crate) struct Tag<'a> {
     /// Whether coded H.264, HEVC and VVC begin with a composition offset.
     composition_offset: bool,
     pub(crate) nanoseconds: u32,
+    /// First byte of an audio message of an old format, which tells its rate and channels.
+    pub(crate) flags: u8,
     tracks: Tracks,
     rest: &'a [u8],
 }
@@ -112,6 +114,7 @@ impl<'a> Tag<'a> {
             keyframe: false,
             composition_offset: false,
             nanoseconds: 0,
+            flags: 0,
             tracks: Tracks::Legacy(codec),
             rest,
         }
@@ -190,6 +193,7 @@ impl<'a> Tag<'a> {
             keyframe: false,
             composition_offset: packet == 1,
             nanoseconds,
+            flags: 0,
             tracks,
             rest: cursor.0,
         })
@@ -223,7 +227,9 @@ impl<'a> Tag<'a> {
             Some(0) => Purpose::SequenceStart,
             _ => Purpose::Coded,
         };
-        Ok(Self::legacy(Legacy::Audio(codec), purpose, cursor.0))
+        let mut tag = Self::legacy(Legacy::Audio(codec), purpose, cursor.0);
+        tag.flags = first;
+        Ok(tag)
     }
 
     fn extended_audio(mut cursor: Cursor<'a>, packet: u8) -> Result<Self, CutOff> {
@@ -247,6 +253,7 @@ impl<'a> Tag<'a> {
             keyframe: false,
             composition_offset: false,
             nanoseconds,
+            flags: 0,
             tracks,
             rest: cursor.0,
         })

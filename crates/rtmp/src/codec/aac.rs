@@ -13,7 +13,7 @@ const SBR: u32 = 5;
 /// Parametric stereo, which includes SBR and doubles one channel.
 const PS: u32 = 29;
 
-pub(crate) fn from_configuration(configuration: &[u8]) -> Option<AudioFacts> {
+pub(super) fn from_configuration(configuration: &[u8]) -> Option<AudioFacts> {
     let mut bits = Bits::new(configuration);
     let object_type = object_type(&mut bits)?;
     let base_rate = sample_rate(&mut bits)?;

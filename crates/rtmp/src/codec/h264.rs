@@ -5,15 +5,12 @@
 //! picture larger than its declared level or a unit with padding behind it, and encoders in the
 //! field send both. The tests hold this reader to that crate wherever the crate has an answer.
 
-use super::Picture;
+use super::{Picture, believable};
 use crate::bits::Bits;
 
 const SEQUENCE_PARAMETER_SET: u8 = 7;
 
-/// Largest picture side believed, pixels; the standard's levels end at 16,384.
-const LARGEST_SIDE: u32 = 65_535;
-
-pub(crate) fn from_configuration(record: &[u8]) -> Option<Picture> {
+pub(super) fn from_configuration(record: &[u8]) -> Option<Picture> {
     let (&[version, _, _, _, _, sets], rest) = record.split_first_chunk()?;
     if version != 1 || sets & 0x1F == 0 {
         return None;
@@ -24,7 +21,7 @@ pub(crate) fn from_configuration(record: &[u8]) -> Option<Picture> {
 }
 
 /// Reads a sequence parameter set with its NAL unit header.
-pub(crate) fn from_unit(unit: &[u8]) -> Option<Picture> {
+pub(super) fn from_unit(unit: &[u8]) -> Option<Picture> {
     let (&header, _) = unit.split_first()?;
     if header & 0x1F != SEQUENCE_PARAMETER_SET {
         return None;
@@ -74,8 +71,7 @@ fn size(bits: &mut Bits<'_>, profile: u32) -> Option<(u32, u32)> {
         width = crop(bits, width, step_x)?;
         height = crop(bits, height, step_y)?;
     }
-    let believable = |side| (1..=LARGEST_SIDE).contains(&side);
-    (believable(width) && believable(height)).then_some((width, height))
+    believable(width, height)
 }
 
 fn crop(bits: &mut Bits<'_>, side: u32, step: u32) -> Option<u32> {
@@ -133,30 +129,15 @@ fn picture_order(bits: &mut Bits<'_>) -> Option<()> {
 
 /// Reads the usability information up to its timing: two ticks make a picture.
 fn frame_rate(bits: &mut Bits<'_>) -> Option<f64> {
-    const OTHER_ASPECT: u32 = 255;
     if !bits.flag()? {
         return None;
     }
-    if bits.flag()? && bits.read(8)? == OTHER_ASPECT {
-        bits.skip(32)?;
-    }
-    if bits.flag()? {
-        bits.skip(1)?;
-    }
-    if bits.flag()? {
-        bits.skip(4)?;
-        if bits.flag()? {
-            bits.skip(24)?;
-        }
-    }
-    if bits.flag()? {
-        bits.ue()?;
-        bits.ue()?;
-    }
+    super::skip_picture_description(bits)?;
     if !bits.flag()? {
         return None;
     }
-    super::frame_rate(bits.read(32)?.checked_mul(2)?, bits.read(32)?)
+    let ticks = u64::from(bits.read(32)?) * 2;
+    super::frame_rate(ticks, bits.read(32)?)
 }
 
 fn profile(number: u32, constraints: u32) -> Option<&'static str> {

@@ -15,6 +15,7 @@ mod connect;
 mod dialogue;
 mod publication;
 mod timeline;
+mod tracks;
 
 use crate::chunk::{self, Body, Flow, Keep};
 use crate::handshake::{Handshake, SERVER_RANDOM_BYTES};

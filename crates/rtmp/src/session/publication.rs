@@ -9,11 +9,11 @@
 use super::connect::printable;
 use super::dialogue::without_amf3_frame;
 use super::timeline::{Step, Timeline};
+use super::tracks::{Noted, Tracks};
 use crate::amf0::{self, Value};
 use crate::chunk::Body;
-use crate::codec::{self, Picture};
 use crate::event::{Event, Media, MediaCodec, MediaKind};
-use crate::facts::{AudioFacts, AudioTrack, Claims, StreamFacts, VideoFacts, VideoTrack};
+use crate::facts::{Claims, StreamFacts};
 use crate::tag::{CutOff, Packet, Purpose, Tag};
 use crate::{Counters, Limits, message};
 use bytes::Bytes;
@@ -38,28 +38,6 @@ fn read_tag(kind: u8, bytes: &[u8]) -> Result<Tag<'_>, CutOff> {
     }
 }
 
-/// What is remembered of a track besides its facts.
-#[derive(Debug, Clone, Copy)]
-struct Track {
-    id: u8,
-    timeline: Timeline,
-    /// Timestamp of the last keyframe.
-    keyframe: Option<u64>,
-    /// The latest presentation time seen, milliseconds.
-    latest_shown: Option<i64>,
-}
-
-impl Track {
-    fn new(id: u8) -> Self {
-        Self {
-            id,
-            timeline: Timeline::default(),
-            keyframe: None,
-            latest_shown: None,
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Publication {
     pub(super) facts: StreamFacts,
@@ -70,9 +48,7 @@ pub(super) struct Publication {
     pub(super) encoder: Option<String>,
     limits: Limits,
     started: bool,
-    /// The main track first; the others as in the facts.
-    video: Vec<Track>,
-    audio: Vec<Track>,
+    tracks: Tracks,
     data: Timeline,
     /// The last sequence header of every track and the last metadata.
     headers: Vec<Media>,
@@ -87,8 +63,7 @@ impl Publication {
             encoder: None,
             limits: *limits,
             started: false,
-            video: Vec::new(),
-            audio: Vec::new(),
+            tracks: Tracks::new(limits.tracks),
             data: Timeline::default(),
             headers: Vec::new(),
         }
@@ -167,21 +142,65 @@ impl Publication {
             return self.unreadable();
         };
         for packet in tag.packets().take(TRACKS_PER_MESSAGE) {
-            let (timestamp, codec) = if header.kind == message::VIDEO {
-                let timestamp = self.video_packet(header.timestamp, &tag, &packet);
-                (timestamp, MediaCodec::Video(packet.codec.video()))
-            } else {
-                let timestamp = self.audio_packet(header.timestamp, &tag, &packet);
-                (timestamp, MediaCodec::Audio(packet.codec.audio()))
-            };
+            let (noted, codec) = self.follow(header, &tag, &packet);
             if tag.purpose == Purpose::Coded && !packet.body.is_empty() && !self.started {
                 self.started = true;
                 events.push_back(Event::MediaStarted);
             }
+            let timestamp = match noted {
+                Some(noted) => noted.step.timestamp,
+                None => u64::from(header.timestamp),
+            };
             if let Some(payload) = payload {
                 self.hand_out(media(&tag, &packet, codec, timestamp, payload), events);
             }
         }
+    }
+
+    /// Learns from one track's packet.
+    fn follow(
+        &mut self,
+        header: &message::Header,
+        tag: &Tag<'_>,
+        packet: &Packet<'_>,
+    ) -> (Option<Noted>, MediaCodec) {
+        let is_video = header.kind == message::VIDEO;
+        let facts = &mut self.facts;
+        let (noted, codec) = if is_video {
+            let noted = self.tracks.video(header.timestamp, tag, packet, facts);
+            (noted, MediaCodec::Video(packet.codec.video()))
+        } else {
+            let noted = self.tracks.audio(header.timestamp, tag, packet, facts);
+            (noted, MediaCodec::Audio(packet.codec.audio()))
+        };
+        if let Some(noted) = noted {
+            let jumps = u64::from(noted.step.jumped);
+            self.counters.timestamp_jumps = self.counters.timestamp_jumps.saturating_add(jumps);
+            if noted.main && tag.purpose == Purpose::Coded {
+                self.count_coded(&noted.step, is_video, tag.keyframe);
+            }
+        }
+        (noted, codec)
+    }
+
+    /// Counts a picture or a piece of sound of a main track.
+    fn count_coded(&mut self, step: &Step, is_video: bool, keyframe: bool) {
+        let counters = &mut self.counters;
+        if is_video {
+            if counters.video_frames == 0 {
+                counters.first_video_timestamp_ms = step.elapsed;
+            }
+            counters.last_video_timestamp_ms = step.elapsed;
+            counters.video_frames = counters.video_frames.saturating_add(1);
+            counters.keyframes = counters.keyframes.saturating_add(u64::from(keyframe));
+        } else {
+            if counters.audio_frames == 0 {
+                counters.first_audio_timestamp_ms = step.elapsed;
+            }
+            counters.last_audio_timestamp_ms = step.elapsed;
+            counters.audio_frames = counters.audio_frames.saturating_add(1);
+        }
+        counters.audio_ahead_ms = self.tracks.audio_ahead().unwrap_or(0);
     }
 
     fn hand_out(&mut self, media: Media, events: &mut VecDeque<Event>) {
@@ -203,125 +222,6 @@ impl Publication {
         } else if self.headers.len() < self.limits.tracks.saturating_mul(2) {
             self.headers.push(media.clone());
         }
-    }
-
-    /// Reads facts from a video packet; answers its timestamp.
-    fn video_packet(&mut self, wire: u32, tag: &Tag<'_>, packet: &Packet<'_>) -> u64 {
-        let codec = packet.codec.video();
-        let Some(index) = place(&mut self.video, packet.track, self.limits.tracks) else {
-            return u64::from(wire);
-        };
-        let facts = &mut self.facts;
-        let facts = match index.checked_sub(1) {
-            None => facts.video.get_or_insert_with(|| VideoFacts::new(codec)),
-            Some(extra) => {
-                if facts.extra_video.len() == extra {
-                    let track = VideoTrack {
-                        id: packet.track,
-                        facts: VideoFacts::new(codec),
-                    };
-                    facts.extra_video.push(track);
-                }
-                match facts.extra_video.get_mut(extra) {
-                    Some(track) => &mut track.facts,
-                    None => return u64::from(wire),
-                }
-            }
-        };
-        if facts.codec != codec && tag.purpose != Purpose::Nothing {
-            *facts = VideoFacts::new(codec);
-        }
-        if let Some(picture) = codec::picture(codec, tag, packet) {
-            show(facts, picture);
-        }
-        let Some(track) = self.video.get_mut(index) else {
-            return u64::from(wire);
-        };
-        let step = track.timeline.advance(wire);
-        if tag.purpose == Purpose::Coded {
-            track.picture(&step, tag.keyframe, packet.composition_offset, facts);
-            if index == 0 {
-                self.count_picture(&step, tag.keyframe);
-            }
-        }
-        self.note_jump(&step);
-        step.timestamp
-    }
-
-    fn count_picture(&mut self, step: &Step, keyframe: bool) {
-        let counters = &mut self.counters;
-        if counters.video_frames == 0 {
-            counters.first_video_timestamp_ms = step.elapsed;
-        }
-        counters.video_frames = counters.video_frames.saturating_add(1);
-        counters.keyframes = counters.keyframes.saturating_add(u64::from(keyframe));
-        counters.last_video_timestamp_ms = step.elapsed;
-        self.compare_clocks();
-    }
-
-    /// Reads facts from an audio packet; answers its timestamp.
-    fn audio_packet(&mut self, wire: u32, tag: &Tag<'_>, packet: &Packet<'_>) -> u64 {
-        let codec = packet.codec.audio();
-        let silence = tag.purpose == Purpose::Nothing;
-        let Some(index) = place(&mut self.audio, packet.track, self.limits.tracks) else {
-            return u64::from(wire);
-        };
-        let facts = &mut self.facts;
-        let facts = match index.checked_sub(1) {
-            None if silence => None,
-            None => Some(facts.audio.get_or_insert_with(|| AudioFacts::new(codec))),
-            Some(extra) => {
-                if facts.extra_audio.len() == extra {
-                    let track = AudioTrack {
-                        id: packet.track,
-                        facts: AudioFacts::new(codec),
-                    };
-                    facts.extra_audio.push(track);
-                }
-                facts
-                    .extra_audio
-                    .get_mut(extra)
-                    .map(|track| &mut track.facts)
-            }
-        };
-        if let Some(facts) = facts {
-            if facts.codec != codec && !silence {
-                *facts = AudioFacts::new(codec);
-            }
-            if let Some(sound) = codec::sound(codec, tag, packet) {
-                *facts = sound;
-            }
-        }
-        let Some(track) = self.audio.get_mut(index) else {
-            return u64::from(wire);
-        };
-        let step = track.timeline.advance(wire);
-        if index == 0 && tag.purpose == Purpose::Coded {
-            self.count_sound(&step);
-        }
-        self.note_jump(&step);
-        step.timestamp
-    }
-
-    fn count_sound(&mut self, step: &Step) {
-        let counters = &mut self.counters;
-        if counters.last_audio_timestamp_ms == 0 {
-            counters.first_audio_timestamp_ms = step.elapsed;
-        }
-        counters.last_audio_timestamp_ms = step.elapsed;
-        self.compare_clocks();
-    }
-
-    fn compare_clocks(&mut self) {
-        let last = |tracks: &[Track]| tracks.first().and_then(|track| track.timeline.last());
-        if let (Some(audio), Some(video)) = (last(&self.audio), last(&self.video)) {
-            self.counters.audio_ahead_ms = audio.cast_signed().wrapping_sub(video.cast_signed());
-        }
-    }
-
-    fn note_jump(&mut self, step: &Step) {
-        let jumped = u64::from(step.jumped);
-        self.counters.timestamp_jumps = self.counters.timestamp_jumps.saturating_add(jumped);
     }
 
     fn unreadable(&mut self) {
@@ -406,48 +306,6 @@ impl Publication {
             rest = after.get(BACK_POINTER_BYTES..).unwrap_or_default();
         }
     }
-}
-
-impl Track {
-    /// Learns from a coded picture how pictures are ordered and how far keyframes are apart.
-    fn picture(&mut self, step: &Step, keyframe: bool, offset: i32, facts: &mut VideoFacts) {
-        if step.jumped {
-            self.keyframe = None;
-            self.latest_shown = None;
-        }
-        let shown = step
-            .timestamp
-            .cast_signed()
-            .saturating_add(i64::from(offset));
-        if self.latest_shown.is_some_and(|latest| shown < latest) {
-            facts.b_frames = true;
-        }
-        self.latest_shown = self.latest_shown.max(Some(shown));
-        if keyframe && let Some(last) = self.keyframe.replace(step.timestamp) {
-            let interval = step.timestamp.saturating_sub(last);
-            facts.keyframe_interval_ms = u32::try_from(interval).ok();
-        }
-    }
-}
-
-/// Where a track is remembered; nothing when there are too many.
-fn place(tracks: &mut Vec<Track>, id: u8, limit: usize) -> Option<usize> {
-    if let Some(index) = tracks.iter().position(|track| track.id == id) {
-        return Some(index);
-    }
-    if tracks.len() >= limit {
-        return None;
-    }
-    tracks.push(Track::new(id));
-    Some(tracks.len().saturating_sub(1))
-}
-
-fn show(facts: &mut VideoFacts, picture: Picture) {
-    facts.profile = picture.profile.or(facts.profile);
-    facts.level = picture.level.or(facts.level.take());
-    facts.width = picture.width.or(facts.width);
-    facts.height = picture.height.or(facts.height);
-    facts.frame_rate = picture.frame_rate.or(facts.frame_rate);
 }
 
 fn media(
