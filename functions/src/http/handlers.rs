@@ -1,0 +1,151 @@
+//! One handler for each route: from parsed parts to a service and back.
+
+use std::sync::Arc;
+
+use ::http::StatusCode;
+use ::http::header::LOCATION;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json as Answer};
+use contract::http as contract;
+use serde_json::{Value, json};
+
+use super::authenticate::Call;
+use super::extract::{Channel, Json, OptionalJson, Paging};
+use super::problem::Problem;
+use crate::Api;
+use crate::service::{channel, credential, ingest, session, status, ticket};
+
+type Services = State<Arc<Api>>;
+type Result<T> = std::result::Result<T, Problem>;
+
+/// Says that the function runs; reads nothing, so that it says no more than that.
+pub(super) async fn health() -> Answer<Value> {
+    Answer(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+pub(super) async fn create_channel(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Json(request): Json<contract::CreateChannel>,
+) -> Result<Response> {
+    let channel = channel::create(&api, &call.caller, &request, call.now).await?;
+    let location = format!("/v1/channels/{}", channel.id);
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Answer(channel)).into_response())
+}
+
+pub(super) async fn list_channels(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    paging: Paging,
+) -> Result<Answer<contract::Page<contract::Channel>>> {
+    let cursor = paging.cursor.as_deref();
+    let page = channel::list(&api, &call.caller, paging.limit, cursor, call.now).await?;
+    Ok(Answer(page))
+}
+
+pub(super) async fn read_channel(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+) -> Result<Answer<contract::Channel>> {
+    let channel = channel::read(&api, &call.caller, &id, call.now).await?;
+    Ok(Answer(channel))
+}
+
+pub(super) async fn update_channel(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+    Json(request): Json<contract::UpdateChannel>,
+) -> Result<Answer<contract::Channel>> {
+    let channel = channel::update(&api, &call.caller, &id, &request, call.now).await?;
+    Ok(Answer(channel))
+}
+
+pub(super) async fn delete_channel(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+) -> Result<StatusCode> {
+    channel::delete(&api, &call.caller, &id, call.now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn masked_stream_key(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+) -> Result<Answer<contract::MaskedStreamCredential>> {
+    let masked = credential::masked_view(&api, &call.caller, &id).await?;
+    Ok(Answer(masked))
+}
+
+pub(super) async fn generate_stream_key(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+) -> Result<(StatusCode, Answer<contract::StreamCredential>)> {
+    let credential = credential::generate(&api, &call.caller, &id, call.now).await?;
+    Ok((StatusCode::CREATED, Answer(credential)))
+}
+
+pub(super) async fn reset_stream_key(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+    OptionalJson(request): OptionalJson<contract::ResetStreamKey>,
+) -> Result<Answer<contract::StreamCredential>> {
+    let credential = credential::reset(&api, &call.caller, &id, &request, call.now).await?;
+    Ok(Answer(credential))
+}
+
+pub(super) async fn reveal_stream_key(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+) -> Result<Answer<contract::StreamCredential>> {
+    let credential = credential::reveal(&api, &call.caller, &id).await?;
+    Ok(Answer(credential))
+}
+
+pub(super) async fn status(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+) -> Result<Answer<contract::Status>> {
+    let status = status::read(&api, &call.caller, &id, call.now).await?;
+    Ok(Answer(status))
+}
+
+pub(super) async fn sessions(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+    paging: Paging,
+) -> Result<Answer<contract::Page<contract::Session>>> {
+    let cursor = paging.cursor.as_deref();
+    let page = session::list(&api, &call.caller, &id, paging.limit, cursor).await?;
+    Ok(Answer(page))
+}
+
+pub(super) async fn ingest_endpoints(
+    State(api): Services,
+) -> Result<Answer<contract::Page<contract::IngestEndpoint>>> {
+    // All of them are one page: a fleet has few edges, and their order is the point.
+    let items = ingest::endpoints(&api).await?;
+    let cursor = None;
+    Ok(Answer(contract::Page { items, cursor }))
+}
+
+pub(super) async fn ingests(State(api): Services) -> Result<Answer<contract::Ingests>> {
+    Ok(Answer(ingest::ingests(&api).await?))
+}
+
+pub(super) async fn websocket_ticket(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+) -> Result<(StatusCode, Answer<contract::WebsocketTicket>)> {
+    let ticket = ticket::give(&api, &call.caller, call.now).await?;
+    Ok((StatusCode::CREATED, Answer(ticket)))
+}

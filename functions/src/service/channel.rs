@@ -1,0 +1,193 @@
+//! Channels: what an owner sets, and whether they are live.
+
+use std::time::Duration;
+
+use contract::http::{Channel as View, CreateChannel, Page, UpdateChannel};
+use contract::websocket::{ChannelSnapshot, Snapshot};
+use domain::channel::{Channel, DEFAULT_GRACE, parse_grace, parse_name};
+use domain::live::{Item, State};
+use domain::status::{Shown, Status};
+use domain::{ChannelId, Timestamp, UserId};
+use futures_util::future::try_join_all;
+use store::Store;
+use store::cache::Cache;
+
+use super::{Error, credential, status};
+use crate::{Api, Caller};
+
+/// Most channels of one user: far above what one person streams on, and few enough for one
+/// snapshot to fit into one WebSocket message.
+pub(crate) const MAX_CHANNELS: u32 = 20;
+
+/// Makes a channel. Two calls at the same moment may leave one channel more than are allowed.
+pub(crate) async fn create(
+    api: &Api,
+    caller: &Caller,
+    request: &CreateChannel,
+    now: Timestamp,
+) -> Result<View, Error> {
+    let channel = Channel {
+        id: ChannelId::from_random(rand::random()),
+        user_id: caller.user_id.clone(),
+        name: parse_name(&request.name)?,
+        grace: request.grace_seconds.map_or(Ok(DEFAULT_GRACE), parse_grace)?,
+        region: api.settings.region.clone(),
+        created_at: now,
+        key_version: 0,
+        key_created_at: None,
+        key_public_id: None,
+        key_hash: None,
+        previous_key_hash: None,
+    };
+    if all(&api.store, &caller.user_id).await?.len() >= MAX_CHANNELS as usize {
+        return Err(Error::TooManyChannels);
+    }
+    api.store.create_channel(&channel).await?;
+    Ok(view(&channel, None, now))
+}
+
+/// The caller's channel of this id; another's is not found.
+pub(super) async fn owned(
+    store: &Store,
+    user_id: &UserId,
+    channel_id: &ChannelId,
+) -> Result<Channel, Error> {
+    store
+        .channel(channel_id)
+        .await?
+        .filter(|channel| channel.user_id == *user_id)
+        .ok_or(Error::NotFound)
+}
+
+pub(crate) async fn read(
+    api: &Api,
+    caller: &Caller,
+    channel_id: &ChannelId,
+    now: Timestamp,
+) -> Result<View, Error> {
+    let channel = owned(&api.store, &caller.user_id, channel_id).await?;
+    let live = api.store.live(channel_id).await?;
+    Ok(view(&channel, live.as_ref(), now))
+}
+
+pub(crate) async fn list(
+    api: &Api,
+    caller: &Caller,
+    limit: u32,
+    cursor: Option<&str>,
+    now: Timestamp,
+) -> Result<Page<View>, Error> {
+    let page = api
+        .store
+        .channels_of(&caller.user_id, limit, cursor)
+        .await?;
+    let items = with_live(&api.store, page.items).await?;
+    Ok(Page {
+        items: items
+            .iter()
+            .map(|(channel, live)| view(channel, live.as_ref(), now))
+            .collect(),
+        cursor: page.cursor,
+    })
+}
+
+pub(crate) async fn update(
+    api: &Api,
+    caller: &Caller,
+    channel_id: &ChannelId,
+    request: &UpdateChannel,
+    now: Timestamp,
+) -> Result<View, Error> {
+    let name = request.name.as_deref().map(parse_name).transpose()?;
+    let grace = request.grace_seconds.map(parse_grace).transpose()?;
+    let seen = owned(&api.store, &caller.user_id, channel_id).await?;
+    let new = Channel {
+        name: name.unwrap_or_else(|| seen.name.clone()),
+        grace: grace.unwrap_or(seen.grace),
+        ..seen.clone()
+    };
+    if new != seen {
+        api.store.update_channel(&seen, &new).await?;
+    }
+    let live = api.store.live(channel_id).await?;
+    Ok(view(&new, live.as_ref(), now))
+}
+
+/// Removes a channel and its keys. The session log stays.
+///
+/// A publish that is confirmed between the look at `live` and the removal goes on until it drops:
+/// the announcement makes its edge read the gate again, which is no longer there.
+pub(crate) async fn delete(
+    api: &Api,
+    caller: &Caller,
+    channel_id: &ChannelId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let channel = owned(&api.store, &caller.user_id, channel_id).await?;
+    let live = api.store.live(channel_id).await?;
+    if live.is_some_and(|item| is_in_use(&item, now)) {
+        return Err(Error::ChannelIsLive);
+    }
+    let gate = api.store.gate(channel_id).await?;
+    api.store.delete_channel(&channel).await?;
+    credential::retire(api, &channel, Duration::ZERO, gate.auth_version + 1).await;
+    tracing::info!(%channel_id, user_id = %caller.user_id, "channel deleted");
+    Ok(())
+}
+
+/// Whether a publisher has the channel or may come back to it.
+fn is_in_use(item: &Item, now: Timestamp) -> bool {
+    item.state != State::Offline && !item.is_abandoned(now)
+}
+
+/// Everything a dashboard shows first.
+pub(super) async fn snapshot(
+    store: &Store,
+    cache: &Cache,
+    user_id: &UserId,
+    now: Timestamp,
+) -> Result<Snapshot, Error> {
+    let channels = with_live(store, all(store, user_id).await?).await?;
+    let channels = channels.iter().map(async |(channel, live)| ChannelSnapshot {
+        channel: view(channel, live.as_ref(), now),
+        status: status::view(cache, channel, live.as_ref(), now).await,
+    });
+    Ok(Snapshot {
+        channels: futures_util::future::join_all(channels).await,
+        at: now,
+    })
+}
+
+/// All channels of a user, up to what is allowed.
+async fn all(store: &Store, user_id: &UserId) -> Result<Vec<Channel>, Error> {
+    let page = store.channels_of(user_id, MAX_CHANNELS, None).await?;
+    Ok(page.items)
+}
+
+/// Reads the live item of each, all at a time: a page is bounded.
+async fn with_live(
+    store: &Store,
+    channels: Vec<Channel>,
+) -> Result<Vec<(Channel, Option<Item>)>, Error> {
+    let reads = channels.into_iter().map(async |channel| {
+        let live = store.live(&channel.id).await?;
+        Ok((channel, live))
+    });
+    try_join_all(reads).await
+}
+
+fn view(channel: &Channel, live: Option<&Item>, now: Timestamp) -> View {
+    let status = Status::of(live, now);
+    View {
+        id: channel.id.clone(),
+        user_id: channel.user_id.clone(),
+        name: channel.name.clone(),
+        grace_seconds: channel.grace.as_secs(),
+        region: channel.region.clone(),
+        created_at: channel.created_at,
+        is_live: status.shown == Shown::Live,
+        last_live_at: live.and_then(|item| item.last_live_at),
+        ingest_server_id: status.edge_id,
+        has_stream_key: channel.key_hash.is_some(),
+    }
+}

@@ -1,0 +1,122 @@
+//! A dashboard's WebSocket: who may open it, and what its messages are answered.
+//!
+//! API Gateway keeps the sockets; a function is called for each event of one. Nothing can be
+//! posted while `$connect` runs, and what a route returns is not sent to the page: the page sends
+//! `hello` and the answer is posted to its connection.
+//!
+//! Absent on purpose: changes through the socket; it only shows.
+
+use std::time::Duration;
+
+use contract::websocket::ServerMessage;
+use domain::Timestamp;
+
+use super::{Error, channel, ticket};
+use crate::Websocket;
+
+/// Longest life of a connection's record: API Gateway ends every socket after 2 h.
+const MAX_LIFE: Duration = Duration::from_secs(2 * 60 * 60 + 10 * 60);
+/// Stable code of the answer to a message that is none.
+const UNKNOWN_ACTION: &str = "unknown_action";
+/// Stable code of the answer to a connection that is not known (any more).
+const UNKNOWN_CONNECTION: &str = "unknown_connection";
+
+/// Why a socket is not opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    /// The page's origin is not allowed.
+    #[error("the origin is not allowed")]
+    Origin,
+    /// No ticket, or one that is not good.
+    #[error("the ticket is not good")]
+    Ticket,
+    /// The store gave no answer.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// Lets a dashboard in. A client that sends no `Origin` is no browser and needs the ticket only.
+pub(crate) async fn connect(
+    websocket: &Websocket,
+    connection_id: &str,
+    origin: Option<&str>,
+    given: Option<&str>,
+    now: Timestamp,
+) -> Result<(), Refused> {
+    // First the origin: a page that is not ours must not use up somebody's ticket.
+    if origin.is_some_and(|origin| !is_allowed(&websocket.allowed_origins, origin)) {
+        return Err(Refused::Origin);
+    }
+    let given = given.ok_or(Refused::Ticket)?;
+    let ticket = ticket::take(&websocket.store, given, now).await?;
+    let ticket = ticket.ok_or(Refused::Ticket)?;
+    let expires_at = ticket.session_expires_at.min(now + MAX_LIFE);
+    websocket
+        .store
+        .add_connection(&ticket.user_id, connection_id, expires_at)
+        .await
+        .map_err(Error::from)?;
+    tracing::info!(user_id = %ticket.user_id, connection_id, "dashboard connected");
+    Ok(())
+}
+
+fn is_allowed(allowed: &[String], origin: &str) -> bool {
+    allowed.iter().any(|one| one.eq_ignore_ascii_case(origin))
+}
+
+/// Posts everything there is to show.
+pub(crate) async fn hello(
+    websocket: &Websocket,
+    connection_id: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let store = &websocket.store;
+    let answer = match store.connection_owner(connection_id).await? {
+        Some(user_id) => {
+            let snapshot = channel::snapshot(store, &websocket.cache, &user_id, now).await?;
+            ServerMessage::Snapshot(snapshot)
+        }
+        None => ServerMessage::Error {
+            code: UNKNOWN_CONNECTION.into(),
+            detail: "this connection has ended; connect again with a new ticket".into(),
+        },
+    };
+    post(websocket, connection_id, &answer).await;
+    Ok(())
+}
+
+pub(crate) async fn ping(websocket: &Websocket, connection_id: &str) {
+    post(websocket, connection_id, &ServerMessage::Pong).await;
+}
+
+/// Answers what is neither `hello` nor `ping`.
+pub(crate) async fn unknown(websocket: &Websocket, connection_id: &str) {
+    let answer = ServerMessage::Error {
+        code: UNKNOWN_ACTION.into(),
+        detail: "send {\"action\":\"hello\"} or {\"action\":\"ping\"}".into(),
+    };
+    post(websocket, connection_id, &answer).await;
+}
+
+/// Forgets a dashboard that is gone.
+pub(crate) async fn disconnect(websocket: &Websocket, connection_id: &str) -> Result<(), Error> {
+    let store = &websocket.store;
+    if let Some(user_id) = store.connection_owner(connection_id).await? {
+        store.remove_connection(&user_id, connection_id).await?;
+        tracing::info!(%user_id, connection_id, "dashboard disconnected");
+    }
+    Ok(())
+}
+
+/// A page that does not get its answer asks again or connects anew, so that a failure is logged
+/// and no more.
+async fn post(websocket: &Websocket, connection_id: &str, message: &ServerMessage) {
+    match websocket.notifier.post(connection_id, message).await {
+        Ok(()) => {}
+        Err(notify::Error::Gone) => tracing::debug!(connection_id, "dashboard is gone"),
+        Err(error) => {
+            let error: &(dyn std::error::Error + 'static) = &error;
+            tracing::warn!(error, connection_id, "answer not posted");
+        }
+    }
+}
