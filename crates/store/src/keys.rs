@@ -1,11 +1,41 @@
-//! Stream keys.
+//! Stream keys and gates: `KEY#sha256 / KEY` and `CH#id / GATE` of `channels`, and the table
+//! `secrets` with the encrypted keys.
+//!
+//! A key is found by the hash of what was presented, never through an index. At most two keys of a
+//! channel are valid. One that was retired stays, so that a refusal of it can be shown to its owner.
+//! Every change of a key bumps the gate's `auth_version` in the same transaction.
 
 use std::fmt;
 
 use domain::channel::{Channel, Gate, Key};
-use domain::{ChannelId, StreamKeyHash, Timestamp};
+use domain::{ChannelId, StreamKeyHash, Timestamp, UserId};
 
-use crate::{Error, Store};
+use crate::change::Change;
+use crate::channels::{
+    KEY_CREATED_AT, KEY_HASH, KEY_PUBLIC_ID, KEY_VERSION, PREVIOUS_KEY_HASH, USER_ID, meta_key,
+};
+use crate::item::{
+    Attributes, PK, Reader, Writer, bytes, channel_partition, composite_key, moment, number, text,
+};
+use crate::schema::Table;
+use crate::transaction::Transacted;
+use crate::{Error, Store, Trouble};
+
+pub(crate) const CHANNEL_ID: &str = "channelId";
+pub(crate) const AUTH_VERSION: &str = "authVersion";
+pub(crate) const CUT_BEFORE: &str = "cutBefore";
+const HOLD_UNTIL: &str = "holdUntil";
+const NOT_AFTER: &str = "notAfter";
+const CIPHERTEXT: &str = "ciphertext";
+const GATE: &str = "GATE";
+const KEY: &str = "KEY";
+
+/// Tries of a change of a key whose gate was changed by something else meanwhile.
+const MAX_GATE_TRIES: u32 = 4;
+/// Where META is in the transaction of a new key.
+const META_PLACE: usize = 0;
+/// Where GATE is in the transaction of a new key.
+const GATE_PLACE: usize = 1;
 
 /// A key that is to become a channel's current one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +46,7 @@ pub struct NewKey {
     pub public_id: String,
     /// When it was made.
     pub created_at: Timestamp,
-    /// The key itself, for its owner.
+    /// The key itself, for its owner; its version is one more than the current key's.
     pub encrypted: EncryptedKey,
 }
 
@@ -47,48 +77,59 @@ pub struct Reset {
 }
 
 impl Store {
-    /// What a key opens; None where it was never one of ours. A retired key is found too. Strongly
-    /// consistent.
+    /// What a key opens; None where it was never one of ours. A retired key is found too: ask
+    /// [`Key::is_valid`]. Strongly consistent.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
     pub async fn key(&self, hash: &StreamKeyHash) -> Result<Option<Key>, Error> {
-        let _ = hash;
-        crate::schema::unready_()
+        self.key_of_hex(&hash.to_hex()).await
     }
 
-    /// A channel's gate. Strongly consistent.
+    async fn key_of_hex(&self, hash: &str) -> Result<Option<Key>, Error> {
+        let found = self.get(Table::Channels, key_key_of_hex(hash)).await?;
+        found.as_ref().map(read_key).transpose()
+    }
+
+    /// A channel's gate; open under version 0 where there is none. Strongly consistent.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
     pub async fn gate(&self, channel_id: &ChannelId) -> Result<Gate, Error> {
-        let _ = channel_id;
-        crate::schema::unready_()
+        match self.get(Table::Channels, gate_key(channel_id)).await? {
+            Some(found) => read_gate(&found),
+            None => Ok(Gate::default()),
+        }
     }
 
-    /// Gives a channel its first key; returns the gate's new `auth_version`.
+    /// Gives a channel its first key; returns the gate's new `auth_version`. May be repeated with
+    /// the same key.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where it has one. [`Error::Unavailable`].
+    /// [`Error::Conflict`] where it has another one. [`Error::Unavailable`].
     pub async fn add_first_key(&self, seen: &Channel, new: &NewKey) -> Result<u64, Error> {
-        let _ = (seen, new);
-        crate::schema::unready_()
+        if seen.key_version != 0 {
+            return Err(Error::Conflict);
+        }
+        self.replace_key(seen, new, None).await
     }
 
-    /// Gives a channel a new key in place of its current one; returns the gate's new
-    /// `auth_version`.
+    /// Gives a channel a new key in place of its current one, and ends the overlap of the one
+    /// before that; returns the gate's new `auth_version`. May be repeated with the same key.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where the key changed since `seen`, or where there is none.
-    /// [`Error::Unavailable`].
+    /// [`Error::Conflict`] where the key changed since the channel was `seen`, or where there is
+    /// none. [`Error::Unavailable`].
     pub async fn reset_key(
         &self,
         seen: &Channel,
         new: &NewKey,
         reset: &Reset,
     ) -> Result<u64, Error> {
-        let _ = (seen, new, reset);
-        crate::schema::unready_()
+        if seen.key_hash.is_none() {
+            return Err(Error::Conflict);
+        }
+        self.replace_key(seen, new, Some(reset)).await
     }
 
     /// The current key, encrypted; None before the first.
@@ -99,7 +140,176 @@ impl Store {
         &self,
         channel_id: &ChannelId,
     ) -> Result<Option<EncryptedKey>, Error> {
-        let _ = channel_id;
-        crate::schema::unready_()
+        let found = self.get(Table::Secrets, secret_key(channel_id)).await?;
+        let read = |item: Attributes| {
+            let reader = Reader::new(Table::Secrets, &item);
+            Ok(EncryptedKey {
+                version: reader.number(KEY_VERSION)?,
+                ciphertext: reader.bytes(CIPHERTEXT)?,
+            })
+        };
+        found.map(read).transpose()
     }
+
+    async fn replace_key(
+        &self,
+        seen: &Channel,
+        new: &NewKey,
+        reset: Option<&Reset>,
+    ) -> Result<u64, Error> {
+        if new.encrypted.version != seen.key_version + 1 {
+            return Err(Error::Conflict);
+        }
+        for _ in 0..MAX_GATE_TRIES {
+            let gate = self.gate(&seen.id).await?;
+            let items = self.replacement(seen, new, reset, &gate).await?;
+            match self.transact(items).await? {
+                Transacted::Done => return Ok(gate.auth_version + 1),
+                Transacted::Failed(places) if places == [GATE_PLACE] => {}
+                Transacted::Failed(places) => {
+                    return self.replaced_already(seen, new, &places).await;
+                }
+            }
+        }
+        let trouble = Trouble::new("TransactWriteItems", "the gate changes again and again");
+        Err(Error::Unavailable(trouble))
+    }
+
+    /// A failed condition counts as success where the channel shows this very key: an attempt was
+    /// made and its answer lost. Keys are random, so that nobody else's write leaves it.
+    async fn replaced_already(
+        &self,
+        seen: &Channel,
+        new: &NewKey,
+        places: &[usize],
+    ) -> Result<u64, Error> {
+        if !places.contains(&META_PLACE) {
+            return Err(Error::Conflict);
+        }
+        let found = self.channel(&seen.id).await?;
+        let hash = new.hash.to_hex();
+        if found.is_none_or(|found| found.key_hash.as_ref() != Some(&hash)) {
+            return Err(Error::Conflict);
+        }
+        Ok(self.gate(&seen.id).await?.auth_version)
+    }
+
+    /// The writes that make `new` the current key.
+    async fn replacement(
+        &self,
+        seen: &Channel,
+        new: &NewKey,
+        reset: Option<&Reset>,
+        gate: &Gate,
+    ) -> Result<Vec<aws_sdk_dynamodb::types::TransactWriteItem>, Error> {
+        let always = Change::new();
+        let unused = Change::new().when_absent(PK);
+        let mut items = vec![
+            self.transact_update(Table::Channels, meta_key(&seen.id), &current_key(seen, new))?,
+            self.transact_update(
+                Table::Channels,
+                gate_key(&seen.id),
+                &bumped_gate(gate, reset),
+            )?,
+            self.transact_put(Table::Channels, write_key(seen, new), &unused)?,
+            self.transact_put(Table::Secrets, write_secret(&seen.id, new), &always)?,
+        ];
+        let Some(reset) = reset else {
+            return Ok(items);
+        };
+        let end = reset.overlap_until.unwrap_or(reset.now);
+        for (hash, end) in [
+            (&seen.key_hash, end),
+            (&self.overlapping(seen, reset.now).await?, reset.now),
+        ] {
+            if let Some(hash) = hash {
+                let retired = Change::new().when_present(PK).set(NOT_AFTER, moment(end));
+                items.push(self.transact_update(
+                    Table::Channels,
+                    key_key_of_hex(hash),
+                    &retired,
+                )?);
+            }
+        }
+        Ok(items)
+    }
+
+    /// The key before the current one, where it is still inside its overlap. One that ended keeps
+    /// its end.
+    async fn overlapping(&self, seen: &Channel, now: Timestamp) -> Result<Option<String>, Error> {
+        let Some(hash) = &seen.previous_key_hash else {
+            return Ok(None);
+        };
+        let found = self.key_of_hex(hash).await?;
+        Ok(found.filter(|key| key.is_valid(now)).map(|_| hash.clone()))
+    }
+}
+
+fn current_key(seen: &Channel, new: &NewKey) -> Change {
+    Change::new()
+        .when(KEY_VERSION, number(seen.key_version))
+        .when_some(KEY_HASH, seen.key_hash.as_ref().map(text))
+        .set(KEY_VERSION, number(new.encrypted.version))
+        .set(KEY_HASH, text(new.hash.to_hex()))
+        .set(KEY_PUBLIC_ID, text(&new.public_id))
+        .set(KEY_CREATED_AT, moment(new.created_at))
+        .set_some(PREVIOUS_KEY_HASH, seen.key_hash.as_ref().map(text))
+}
+
+fn bumped_gate(gate: &Gate, reset: Option<&Reset>) -> Change {
+    let next = gate.auth_version + 1;
+    let change = Change::new()
+        .when(AUTH_VERSION, number(gate.auth_version))
+        .set(AUTH_VERSION, number(next));
+    if reset.is_some_and(|reset| reset.disconnect_live) {
+        change.set(CUT_BEFORE, number(next))
+    } else {
+        change
+    }
+}
+
+pub(crate) fn gate_key(channel_id: &ChannelId) -> Attributes {
+    composite_key(channel_partition(channel_id), GATE)
+}
+
+pub(crate) fn key_key_of_hex(hash: &str) -> Attributes {
+    composite_key(format!("KEY#{hash}"), KEY)
+}
+
+pub(crate) fn secret_key(channel_id: &ChannelId) -> Attributes {
+    Attributes::from([(CHANNEL_ID.to_owned(), text(channel_id.as_str()))])
+}
+
+fn write_key(channel: &Channel, new: &NewKey) -> Attributes {
+    Writer::new(key_key_of_hex(&new.hash.to_hex()))
+        .set(CHANNEL_ID, text(channel.id.as_str()))
+        .set(USER_ID, text(channel.user_id.as_str()))
+        .set(KEY_VERSION, number(new.encrypted.version))
+        .finish()
+}
+
+fn write_secret(channel_id: &ChannelId, new: &NewKey) -> Attributes {
+    Writer::new(secret_key(channel_id))
+        .set(KEY_VERSION, number(new.encrypted.version))
+        .set(CIPHERTEXT, bytes(&new.encrypted.ciphertext))
+        .finish()
+}
+
+fn read_key(attributes: &Attributes) -> Result<Key, Error> {
+    let reader = Reader::new(Table::Channels, attributes);
+    Ok(Key {
+        channel_id: reader.parsed(CHANNEL_ID, ChannelId::parse)?,
+        user_id: reader.parsed(USER_ID, UserId::parse)?,
+        version: reader.number(KEY_VERSION)?,
+        not_after: reader.some_moment(NOT_AFTER)?,
+    })
+}
+
+fn read_gate(attributes: &Attributes) -> Result<Gate, Error> {
+    let reader = Reader::new(Table::Channels, attributes);
+    Ok(Gate {
+        auth_version: reader.number(AUTH_VERSION)?,
+        hold_until: reader.some_moment(HOLD_UNTIL)?,
+        cut_before: reader.some_number(CUT_BEFORE)?.unwrap_or(0),
+    })
 }

@@ -17,6 +17,8 @@
 
 mod attempts;
 pub mod cache;
+mod call;
+mod change;
 mod channels;
 pub mod client;
 mod connections;
@@ -34,6 +36,8 @@ mod transaction;
 use std::sync::Arc;
 
 pub use attempts::RefusedAttempt;
+pub use connections::MAX_CONNECTIONS;
+pub use cursor::MAX_CURSOR_BYTES;
 pub use edges::Booted;
 pub use error::{Error, Trouble};
 pub use keys::{EncryptedKey, NewKey, Reset};
@@ -72,5 +76,3 @@ pub struct Page<T> {
     /// and of use for the same list only.
     pub cursor: Option<String>,
 }
-
-pub use cursor::MAX_CURSOR_BYTES;
