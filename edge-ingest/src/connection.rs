@@ -5,15 +5,17 @@
 //! none. Every wait has a deadline: [`crate::settings::Timeouts`].
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::ready;
 use std::time::{Duration, Instant};
 
 use domain::{ConnectionId, Refusal};
 use rtmp::Event;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -40,11 +42,10 @@ thread_local! {
 }
 
 /// Serves one connection until it is over. Whatever happens, its publisher has been told.
-pub(crate) async fn serve(edge: &Arc<Shared>, socket: TcpStream, peer: SocketAddr) {
-    // Without it the answers to connect and publish wait for the peer's delayed acknowledgement.
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
-    }
+pub(crate) async fn serve<S>(edge: &Arc<Shared>, socket: S, peer: SocketAddr)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut connection = Connection::new(edge, socket, peer);
     let end = connection.drive().await;
     connection.finish(end).await;
@@ -77,9 +78,9 @@ enum Step {
     Media,
 }
 
-struct Connection {
+struct Connection<S> {
     edge: Arc<Shared>,
-    socket: TcpStream,
+    socket: S,
     session: rtmp::Session,
     id: ConnectionId,
     peer: SocketAddr,
@@ -96,15 +97,16 @@ struct Connection {
 
 /// What a turn of the loop woke up for.
 enum Woken {
-    Readable(io::Result<()>),
+    /// Bytes were read and fed to the session.
+    Received(Result<(), End>),
     Deadline,
     SampleDue,
     Verdict(Result<(), Refusal>),
     Close,
 }
 
-impl Connection {
-    fn new(edge: &Arc<Shared>, socket: TcpStream, peer: SocketAddr) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn new(edge: &Arc<Shared>, socket: S, peer: SocketAddr) -> Self {
         let limits = edge.settings.limits;
         Self {
             edge: Arc::clone(edge),
@@ -133,7 +135,7 @@ impl Connection {
                 verdict = verdict(self.publish.as_mut()), if deciding => Woken::Verdict(verdict),
                 () = tokio::time::sleep_until(self.deadline), if !deciding => Woken::Deadline,
                 _ = samples.tick(), if media => Woken::SampleDue,
-                ready = self.socket.readable() => Woken::Readable(ready),
+                received = receive(&mut self.socket, &mut self.session) => Woken::Received(received),
             };
             if let Err(end) = self.turn(woken) {
                 return end;
@@ -149,8 +151,11 @@ impl Connection {
 
     fn turn(&mut self, woken: Woken) -> Result<(), End> {
         match woken {
-            Woken::Readable(Ok(())) => self.read(),
-            Woken::Readable(Err(_)) => Err(End::PeerLeft),
+            Woken::Received(received) => {
+                // What came before a mistake is still to be heard: an unpublish, say.
+                self.handle_events()?;
+                received
+            }
             Woken::Deadline => Err(End::TimedOut(self.step)),
             Woken::SampleDue => {
                 self.sample();
@@ -168,21 +173,6 @@ impl Connection {
             }
             Woken::Close => Err(End::Closed),
         }
-    }
-
-    fn read(&mut self) -> Result<(), End> {
-        let received = READ_BUFFER.with_borrow_mut(|buffer| match self.socket.try_read(buffer) {
-            Ok(0) => Err(End::PeerLeft),
-            Ok(count) => {
-                let bytes = buffer.get(..count).unwrap_or_default();
-                self.session.receive(bytes).map_err(End::Protocol)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(_) => Err(End::PeerLeft),
-        });
-        // What came before a mistake is still to be heard: an unpublish, say.
-        self.handle_events()?;
-        received
     }
 
     fn handle_events(&mut self) -> Result<(), End> {
@@ -311,13 +301,9 @@ impl Connection {
             self.socket.shutdown().await?;
             let mut left = LINGER_BYTES;
             while left > 0 {
-                self.socket.readable().await?;
-                let read = READ_BUFFER.with_borrow_mut(|buffer| self.socket.try_read(buffer));
-                match read {
-                    Ok(0) => break,
-                    Ok(count) => left = left.saturating_sub(count),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) => return Err(error),
+                match read(&mut self.socket, |_| ()).await? {
+                    0 => break,
+                    count => left = left.saturating_sub(count),
                 }
             }
             Ok::<(), io::Error>(())
@@ -325,6 +311,35 @@ impl Connection {
         // Either way the socket is closed next.
         let _ = timeout(LINGER, drained).await;
     }
+}
+
+/// Reads once and feeds the session, without a copy in between.
+async fn receive<S: AsyncRead + Unpin>(
+    socket: &mut S,
+    session: &mut rtmp::Session,
+) -> Result<(), End> {
+    let mut outcome = Ok(());
+    match read(socket, |bytes| outcome = session.receive(bytes)).await {
+        Ok(0) | Err(_) => Err(End::PeerLeft),
+        Ok(_) => outcome.map_err(End::Protocol),
+    }
+}
+
+/// Reads once into the worker's buffer; what was read is seen by `take` alone. Nothing is lost
+/// when the future is dropped before it is ready.
+async fn read<S: AsyncRead + Unpin>(
+    socket: &mut S,
+    mut take: impl FnMut(&[u8]),
+) -> io::Result<usize> {
+    poll_fn(|context| {
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            let mut unread = ReadBuf::new(buffer);
+            ready!(Pin::new(&mut *socket).poll_read(context, &mut unread))?;
+            take(unread.filled());
+            std::task::Poll::Ready(Ok(unread.filled().len()))
+        })
+    })
+    .await
 }
 
 async fn verdict(publish: Option<&mut ConnectionEnd>) -> Result<(), Refusal> {

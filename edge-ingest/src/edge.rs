@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use domain::{EdgeId, edge};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::Settings;
+use crate::settings::{Settings, TLS_HANDSHAKES};
 use crate::shared::{Services, Shared, StopMode};
-use crate::{admin, attempts, clock, control, heartbeat, listener, metrics, registry};
+use crate::{admin, attempts, clock, control, heartbeat, listener, metrics, registry, tls};
 
 /// The first life of every process; a process that fenced itself counts on from here.
 const FIRST_EPOCH: u64 = 1;
@@ -27,6 +29,7 @@ pub struct Edge {
     shared: Arc<Shared>,
     registered: edge::Edge,
     rtmp_address: SocketAddr,
+    rtmps_address: Option<SocketAddr>,
     admin_address: SocketAddr,
 }
 
@@ -36,13 +39,16 @@ pub enum Error {
     /// The address is taken or not ours.
     #[error("cannot listen on {address} for {what}: {source}")]
     Listen {
-        /// `RTMP` or `health and metrics`.
+        /// `RTMP`, `RTMPS` or `health and metrics`.
         what: &'static str,
         /// What was asked for.
         address: SocketAddr,
         /// The system's word.
         source: io::Error,
     },
+    /// The certificate cannot be used.
+    #[error("cannot take RTMPS: {0}")]
+    Certificate(#[from] tls::Error),
     /// The store did not take the registration.
     #[error("cannot register the edge: {0}")]
     Register(#[source] store::Error),
@@ -58,10 +64,15 @@ impl Edge {
     /// [`Error`]: an address is taken, or the store is away.
     pub async fn start(settings: Settings, services: Services) -> Result<Self, Error> {
         let rtmp = listen("RTMP", settings.rtmp_listen).await?;
+        let rtmps = match &settings.rtmps {
+            Some((address, files)) => Some(Rtmps::open(*address, files.clone()).await?),
+            None => None,
+        };
         let health = listen("health and metrics", settings.admin_listen).await?;
         let rtmp_address = local(&rtmp, settings.rtmp_listen);
+        let rtmps_address = rtmps.as_ref().map(|rtmps| rtmps.address);
         let admin_address = local(&health, settings.admin_listen);
-        let registered = registration(&settings, rtmp_address);
+        let registered = registration(&settings, rtmp_address, rtmps_address);
         match services
             .store
             .boot_edge(&registered)
@@ -72,6 +83,8 @@ impl Edge {
             store::Booted::Taken => return Err(Error::IdTaken),
         }
         let shared = Arc::new(Shared {
+            room: Arc::new(Semaphore::new(settings.max_connections() as usize)),
+            tls_handshakes: Semaphore::new(TLS_HANDSHAKES),
             settings,
             services,
             owner: registered.owner(),
@@ -88,13 +101,24 @@ impl Edge {
         tasks.spawn(heartbeat::run(Arc::clone(&shared)));
         tasks.spawn(control::run(Arc::clone(&shared)));
         tasks.spawn(admin::run(Arc::clone(&shared), health));
-        tasks.spawn(listener::run(Arc::clone(&shared), rtmp));
+        tasks.spawn(listener::run(Arc::clone(&shared), rtmp, None));
+        if let Some(Rtmps {
+            listener,
+            certificate,
+            acceptor,
+            ..
+        }) = rtmps
+        {
+            tasks.spawn(certificate.keep_current(shared.stopping.clone()));
+            tasks.spawn(listener::run(Arc::clone(&shared), listener, Some(acceptor)));
+        }
         tracing::info!(edge_id = %shared.owner.edge_id, name = shared.settings.name, %rtmp_address,
             %admin_address, "edge is up");
         Ok(Self {
             shared,
             registered,
             rtmp_address,
+            rtmps_address,
             admin_address,
         })
     }
@@ -109,6 +133,18 @@ impl Edge {
     #[must_use]
     pub const fn rtmp_address(&self) -> SocketAddr {
         self.rtmp_address
+    }
+
+    /// Where it takes RTMP over TLS, if it does.
+    #[must_use]
+    pub const fn rtmps_address(&self) -> Option<SocketAddr> {
+        self.rtmps_address
+    }
+
+    /// The URL it registered for encoders that speak TLS.
+    #[must_use]
+    pub fn rtmps_url(&self) -> Option<&str> {
+        self.registered.rtmps_url.as_deref()
     }
 
     /// Where its health and metrics are.
@@ -152,12 +188,38 @@ impl Edge {
     }
 }
 
-fn registration(settings: &Settings, rtmp_address: SocketAddr) -> edge::Edge {
+/// The TLS listener with what it needs.
+struct Rtmps {
+    listener: TcpListener,
+    address: SocketAddr,
+    certificate: Arc<tls::Certificate>,
+    acceptor: TlsAcceptor,
+}
+
+impl Rtmps {
+    async fn open(address: SocketAddr, files: tls::CertificateFiles) -> Result<Self, Error> {
+        let certificate = tls::Certificate::load(files)?;
+        let acceptor = certificate.acceptor()?;
+        let listener = listen("RTMPS", address).await?;
+        let address = local(&listener, address);
+        Ok(Self {
+            listener,
+            address,
+            certificate,
+            acceptor,
+        })
+    }
+}
+
+fn registration(settings: &Settings, rtmp: SocketAddr, rtmps: Option<SocketAddr>) -> edge::Edge {
     let Settings {
         public_host,
         ingest_app,
         ..
     } = settings;
+    let url = |scheme, address: SocketAddr| {
+        format!("{scheme}://{public_host}:{}/{ingest_app}", address.port())
+    };
     edge::Edge {
         id: EdgeId::from_random(clock::random()),
         name: settings.name.clone(),
@@ -167,8 +229,8 @@ fn registration(settings: &Settings, rtmp_address: SocketAddr) -> edge::Edge {
         state: edge::State::Up,
         swept: false,
         region: settings.region.clone(),
-        rtmp_url: format!("rtmp://{public_host}:{}/{ingest_app}", rtmp_address.port()),
-        rtmps_url: None,
+        rtmp_url: url("rtmp", rtmp),
+        rtmps_url: rtmps.map(|address| url("rtmps", address)),
         peer_address: None,
         publishers: 0,
         capacity: settings.capacity,

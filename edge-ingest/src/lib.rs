@@ -33,6 +33,7 @@ mod registry;
 mod sample;
 mod settings;
 mod shared;
+pub mod tls;
 
 pub use edge::{Edge, Error};
 pub use settings::{SPARE_CONNECTIONS, Settings, Timeouts};

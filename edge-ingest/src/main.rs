@@ -37,6 +37,7 @@ fn settings(options: &Options) -> anyhow::Result<Settings> {
     settings.region.clone_from(&options.region);
     settings.public_host.clone_from(&options.public_host);
     settings.capacity = options.capacity;
+    settings.rtmps = options.rtmps();
     settings.ingest_app.clone_from(&options.ingest_app);
     if let Some(file) = &options.fleet_secret_file {
         settings.fingerprint_secret = fingerprint_secret(file)?;

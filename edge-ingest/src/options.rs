@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::tls::CertificateFiles;
+
 /// Takes RTMP from OBS and other encoders, proves the stream key, keeps one publisher live per
 /// channel and pushes status to the owner's dashboards.
 #[derive(Debug, Parser)]
@@ -31,6 +33,25 @@ pub struct Options {
         value_name = "HOST:PORT"
     )]
     pub rtmp_listen: SocketAddr,
+    /// Where it takes RTMP over TLS; needs a certificate and its key.
+    #[arg(long, env = "STREAM_SYNC_RTMPS_LISTEN", value_name = "HOST:PORT", requires_all = ["tls_cert", "tls_key"])]
+    pub rtmps_listen: Option<SocketAddr>,
+    /// Certificate chain in PEM, leaf first; read again when the file changes.
+    #[arg(
+        long,
+        env = "STREAM_SYNC_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key in PEM; read again when the file changes.
+    #[arg(
+        long,
+        env = "STREAM_SYNC_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub tls_key: Option<PathBuf>,
     /// Where /healthz, /readyz and /metrics are.
     #[arg(
         long,
@@ -57,6 +78,16 @@ pub struct Options {
     /// Log filter, as in RUST_LOG: error, warn, info, debug, or target=level.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log: String,
+}
+
+impl Options {
+    /// Where RTMPS is taken and with what, where it is.
+    #[must_use]
+    pub fn rtmps(&self) -> Option<(SocketAddr, CertificateFiles)> {
+        let files = self.tls_cert.clone().zip(self.tls_key.clone());
+        let files = files.map(|(certificate, key)| CertificateFiles { certificate, key });
+        self.rtmps_listen.zip(files)
+    }
 }
 
 const EXAMPLES: &str = "\

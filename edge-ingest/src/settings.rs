@@ -5,9 +5,15 @@ use std::time::Duration;
 
 use domain::FingerprintSecret;
 
+use crate::tls::CertificateFiles;
+
 /// Connections beyond the publishers it takes: room for those that are still saying who they are
 /// and for those that are being turned away.
 pub const SPARE_CONNECTIONS: u32 = 256;
+
+/// TLS handshakes under way at once: enough for a reconnect storm of a thousand publishers within
+/// a few seconds, few enough that running publishers keep their share of the CPU.
+pub(crate) const TLS_HANDSHAKES: usize = 32;
 
 /// Everything an edge is told.
 #[derive(Clone, Debug)]
@@ -22,6 +28,8 @@ pub struct Settings {
     pub capacity: u32,
     /// Where it listens for RTMP; port 0 means any free one.
     pub rtmp_listen: SocketAddr,
+    /// Where it takes RTMP over TLS, and with which certificate.
+    pub rtmps: Option<(SocketAddr, CertificateFiles)>,
     /// Where health and metrics are; port 0 means any free one.
     pub admin_listen: SocketAddr,
     /// The application name in the ingest URL.
@@ -69,6 +77,7 @@ impl Settings {
             public_host: "127.0.0.1".to_owned(),
             capacity: 1_000,
             rtmp_listen,
+            rtmps: None,
             admin_listen,
             ingest_app: "live".to_owned(),
             fingerprint_secret: FingerprintSecret::new(crate::clock::random()),

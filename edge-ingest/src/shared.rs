@@ -1,12 +1,13 @@
 //! What every task of one edge shares.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use domain::Owner;
 use notify::Notifier;
 use store::Store;
 use store::cache::Cache;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,6 +38,10 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) attempts: Attempts,
     pub(crate) metrics: Metrics,
+    /// Room for connections of every kind.
+    pub(crate) room: Arc<Semaphore>,
+    /// Room for TLS handshakes.
+    pub(crate) tls_handshakes: Semaphore,
     /// Every task of the edge; awaited at its end.
     pub(crate) tasks: TaskTracker,
     /// Fired once when the edge is to end, after `stop_mode` is set.

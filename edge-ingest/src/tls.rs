@@ -1,0 +1,130 @@
+//! RTMPS: the certificate, read again when its files change.
+//!
+//! A renewed certificate must not need a restart, which would drop every publisher. Files that
+//! cannot be read or do not belong together leave the running certificate in place.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use tokio::time::MissedTickBehavior;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{self, ServerConfig};
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks at the files. Renewals come weeks ahead, so this is only courtesy.
+const LOOK_EACH: Duration = Duration::from_secs(5);
+
+/// Where certificate chain and key are, in PEM.
+#[derive(Clone, Debug)]
+pub struct CertificateFiles {
+    /// The chain, leaf first.
+    pub certificate: PathBuf,
+    /// The leaf's private key.
+    pub key: PathBuf,
+}
+
+/// Why the files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not there, not readable, or not PEM.
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What was wrong.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// The key is of no kind that TLS uses, or is not the certificate's.
+    #[error("certificate and key do not work together: {0}")]
+    Mismatch(#[from] rustls::Error),
+}
+
+/// The certificate that new connections are shown.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    files: CertificateFiles,
+    current: ArcSwap<CertifiedKey>,
+}
+
+impl Certificate {
+    pub(crate) fn load(files: CertificateFiles) -> Result<Arc<Self>, Error> {
+        let current = ArcSwap::from_pointee(read(&files)?);
+        Ok(Arc::new(Self { files, current }))
+    }
+
+    /// What accepts TLS with whatever certificate is current.
+    pub(crate) fn acceptor(self: &Arc<Self>) -> Result<TlsAcceptor, Error> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(self.clone());
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+
+    /// Reads the files again whenever they changed, until the edge stops.
+    pub(crate) async fn keep_current(self: Arc<Self>, stopping: CancellationToken) {
+        let mut looks = tokio::time::interval(LOOK_EACH);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = self.changed_at();
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                _ = looks.tick() => {}
+            }
+            let now = self.changed_at();
+            if now != seen {
+                seen = now;
+                self.reload();
+            }
+        }
+    }
+
+    fn reload(&self) {
+        match read(&self.files) {
+            Ok(certificate) => {
+                self.current.store(Arc::new(certificate));
+                tracing::info!(path = %self.files.certificate.display(), "certificate renewed");
+            }
+            Err(error) => tracing::error!(%error, "the running certificate stays"),
+        }
+    }
+
+    fn changed_at(&self) -> [Option<SystemTime>; 2] {
+        [&self.files.certificate, &self.files.key].map(|path| {
+            std::fs::metadata(path)
+                .and_then(|metadata| metadata.modified())
+                .ok()
+        })
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+fn read(files: &CertificateFiles) -> Result<CertifiedKey, Error> {
+    let unreadable = |path: &PathBuf, source| Error::Unreadable {
+        path: path.clone(),
+        source,
+    };
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|source| unreadable(&files.certificate, source))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|source| unreadable(&files.key, source))?;
+    Ok(CertifiedKey::from_der(
+        chain,
+        key,
+        &aws_lc_rs::default_provider(),
+    )?)
+}
