@@ -148,7 +148,7 @@ fn random_id() -> String {
 }
 
 /// The wall clock.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

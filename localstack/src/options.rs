@@ -1,0 +1,343 @@
+//! What the stack is told when it starts: flags, or environment variables of the same names.
+//!
+//! Everything that can be refused by looking at it is refused here, before anything starts, with the
+//! message and the exit status (2) of a wrong flag.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{CommandFactory as _, Parser, error::ErrorKind};
+use url::Url;
+
+/// Most edges of one stack: more than a test needs, few enough that a mistyped number is noticed.
+const MAX_EDGES: u16 = 16;
+
+const EXAMPLES: &str = "\
+Examples:
+  stream-sync                                  everything, in memory, on the ordinary ports
+  stream-sync --state ./state                  the same, and what was there is there at the next start
+  stream-sync --rtmp 0.0.0.0:1935              encoders on other machines may publish
+  stream-sync --edges 2                        two edges, on ports 1935 and 1936
+  stream-sync --http 127.0.0.1:0 --rtmp 127.0.0.1:0 --endpoints here.json
+                                               free ports, written to a file for a script
+  stream-sync --edges 0 --dynamodb-listen 127.0.0.1:8000
+                                               no edge: start one yourself against this database
+
+Each flag can be given as a variable instead: --table-prefix is STREAM_SYNC_TABLE_PREFIX.
+Logs go to stderr; what to paste into OBS goes to stdout.";
+
+/// The whole of stream-sync on one machine: edges, API, WebSocket gateway, dashboard, database.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "stream-sync", version, after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// Where the API and the dashboard listen. Only this machine: anyone who reaches this address can
+    /// log in as anyone
+    #[arg(
+        long,
+        env = "STREAM_SYNC_HTTP",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub(crate) http: Address,
+
+    /// Where the first edge takes RTMP; port 0 means any free one, here and elsewhere
+    #[arg(
+        long,
+        env = "STREAM_SYNC_RTMP",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:1935"
+    )]
+    pub(crate) rtmp: Address,
+
+    /// How many edges; the second is on the next port, and so on
+    #[arg(long, env = "STREAM_SYNC_EDGES", value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(0..=i64::from(MAX_EDGES)))]
+    pub(crate) edges: u16,
+
+    /// Use this DynamoDB instead of the embedded one
+    #[arg(
+        long,
+        env = "STREAM_SYNC_DYNAMODB",
+        value_name = "URL",
+        conflicts_with = "dynamodb_listen"
+    )]
+    pub(crate) dynamodb: Option<Url>,
+
+    /// Let other processes on this machine use the embedded database too
+    #[arg(long, env = "STREAM_SYNC_DYNAMODB_LISTEN", value_name = "HOST:PORT")]
+    pub(crate) dynamodb_listen: Option<Address>,
+
+    /// Use this Redis as the cache that edges and functions share, instead of one in this process
+    #[arg(long, env = "STREAM_SYNC_REDIS", value_name = "URL", value_parser = redis_url)]
+    pub(crate) redis: Option<Url>,
+
+    /// Keep everything in this directory; without it all is in memory and gone at the end
+    #[arg(long, env = "STREAM_SYNC_STATE", value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// Write where everything listens to this file while the stack runs (with --state it is
+    /// DIR/endpoints.json unless said otherwise)
+    #[arg(long, env = "STREAM_SYNC_ENDPOINTS", value_name = "FILE")]
+    pub(crate) endpoints: Option<PathBuf>,
+
+    /// Put this in front of the name of every table
+    #[arg(long, env = "STREAM_SYNC_TABLE_PREFIX", value_name = "TEXT", default_value = "",
+          value_parser = table_prefix)]
+    pub(crate) table_prefix: String,
+
+    /// For how long a dropped publisher may come back as the same session, where its channel does not
+    /// say, in seconds
+    #[arg(long, env = "STREAM_SYNC_GRACE_SECONDS", value_name = "SECONDS", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub(crate) grace_seconds: u64,
+
+    /// The region that the edges say they are in
+    #[arg(
+        long,
+        env = "STREAM_SYNC_REGION",
+        value_name = "NAME",
+        default_value = "local"
+    )]
+    pub(crate) region: String,
+
+    /// What to log, as in RUST_LOG (which goes first): "info", "debug", "edge_ingest=debug,info"
+    #[arg(
+        long,
+        env = "STREAM_SYNC_LOG",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
+    pub(crate) log: String,
+}
+
+impl Options {
+    /// Reads the command line and the environment; prints what is wrong with them and ends the
+    /// process where they cannot be taken.
+    pub(crate) fn from_command_line() -> Self {
+        let options = Self::parse();
+        match options.check() {
+            Ok(()) => options,
+            Err(wrong) => Self::command()
+                .error(ErrorKind::ValueValidation, wrong)
+                .exit(),
+        }
+    }
+
+    /// What no single flag's value shows.
+    fn check(&self) -> Result<(), String> {
+        if !self.http.is_loopback() {
+            return Err(format!(
+                "--http {} is not an address of this machine alone: the development login hands a \
+                 token for any user to whoever can reach it. Use 127.0.0.1:{} and put a reverse \
+                 proxy with a login of its own in front",
+                self.http, self.http.port
+            ));
+        }
+        if let Some(listen) = self
+            .dynamodb_listen
+            .as_ref()
+            .filter(|listen| !listen.is_loopback())
+        {
+            return Err(format!(
+                "--dynamodb-listen {listen} is not an address of this machine alone: the embedded \
+                 database checks nobody's rights. Use 127.0.0.1:{}",
+                listen.port
+            ));
+        }
+        let last_edge = self.edges.saturating_sub(1);
+        if self.rtmp.port != 0 && self.rtmp.port.checked_add(last_edge).is_none() {
+            return Err(format!(
+                "--edges {} does not fit: there are not as many ports from {} on",
+                self.edges, self.rtmp.port
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// `HOST:PORT`. The host is a name, an IPv4 address, or an IPv6 address in brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// As it was given.
+    pub(crate) host: String,
+    /// 0 means any free one.
+    pub(crate) port: u16,
+}
+
+impl Address {
+    /// The same host, this many ports on; any free port stays any free port.
+    pub(crate) fn plus(&self, ports: u16) -> Self {
+        let port = match self.port {
+            0 => 0,
+            first => first.saturating_add(ports),
+        };
+        Self {
+            host: self.host.clone(),
+            port,
+        }
+    }
+
+    /// Whether it can only be reached from this machine: a loopback address, or the name that every
+    /// system gives to it.
+    fn is_loopback(&self) -> bool {
+        match self.to_string().parse::<SocketAddr>() {
+            Ok(address) => address.ip().is_loopback(),
+            Err(_name) => self.host.eq_ignore_ascii_case("localhost"),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+impl FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "it must be HOST:PORT, like 127.0.0.1:8080 or [::1]:8080";
+        let (host, port) = text.rsplit_once(':').ok_or(FORM)?;
+        let port = port.parse().map_err(|_| FORM)?;
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        let plain = host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+        if host.is_empty() || !(plain || bracketed) {
+            return Err(FORM);
+        }
+        if bracketed && text.parse::<SocketAddr>().is_err() {
+            return Err(FORM);
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+fn redis_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "redis" | "rediss" => Ok(url),
+        other => Err(format!(
+            "it must begin with redis:// or rediss://, not {other}:"
+        )),
+    }
+}
+
+/// DynamoDB's own rule for table names, with room for the longest of ours.
+fn table_prefix(text: &str) -> Result<String, &'static str> {
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    if plain && text.len() <= 200 {
+        Ok(text.to_owned())
+    } else {
+        Err("it must be at most 200 letters, digits, '_', '-' and '.'")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<Options, String> {
+        let arguments = ["stream-sync"].iter().chain(arguments);
+        let options = Options::try_parse_from(arguments).map_err(|error| error.to_string())?;
+        options.check().map(|()| options)
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn the_defaults_are_what_the_readme_says() {
+        let options = read(&[]).unwrap();
+        assert_eq!(options.http.to_string(), "127.0.0.1:8080");
+        assert_eq!(options.rtmp.to_string(), "127.0.0.1:1935");
+        assert_eq!((options.edges, options.grace_seconds), (1, 10));
+        assert_eq!(options.region, "local");
+    }
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        for text in [
+            "127.0.0.1:0",
+            "localhost:8080",
+            "[::1]:65535",
+            "edge-1.example:1935",
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "8080",
+            ":8080",
+            "localhost",
+            "a:70000",
+            "::1:80",
+            "[::1",
+            "[x]:1",
+            "a b:1",
+            "http://a:1",
+        ] {
+            assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_others_reach_is_refused_where_anyone_could_log_in() {
+        for address in [
+            "0.0.0.0:8080",
+            "[::]:8080",
+            "192.0.2.1:8080",
+            "stack.example:8080",
+        ] {
+            assert!(read(&["--http", address]).unwrap_err().contains(address));
+            assert!(
+                read(&["--dynamodb-listen", address])
+                    .unwrap_err()
+                    .contains(address)
+            );
+            assert!(read(&["--rtmp", address]).is_ok());
+        }
+        for address in ["localhost:0", "127.0.0.2:0", "[::1]:0"] {
+            assert!(read(&["--http", address, "--dynamodb-listen", address]).is_ok());
+        }
+    }
+
+    #[test]
+    fn edges_take_one_port_after_the_other() {
+        let options = read(&["--rtmp", "127.0.0.1:65535", "--edges", "1"]).unwrap();
+        assert_eq!(options.rtmp.plus(0).port, 65535);
+        assert!(read(&["--rtmp", "127.0.0.1:65535", "--edges", "2"]).is_err());
+        let free: Address = "127.0.0.1:0".parse().unwrap();
+        assert_eq!(free.plus(3).port, 0);
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let both = [
+            "--dynamodb",
+            "http://127.0.0.1:8000",
+            "--dynamodb-listen",
+            "127.0.0.1:0",
+        ];
+        assert!(read(&both).unwrap_err().contains("cannot be used with"));
+        for wrong in [
+            ["--edges", "17"],
+            ["--grace-seconds", "0"],
+            ["--redis", "http://127.0.0.1"],
+            ["--table-prefix", "a b"],
+            ["--dynamodb", "nowhere"],
+        ] {
+            assert!(read(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
