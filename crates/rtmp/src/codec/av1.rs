@@ -143,7 +143,29 @@ fn level(index: u32) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::hex;
     use super::*;
+
+    #[test]
+    fn an_encoders_record_tells_profile_level_and_size() {
+        let records = [
+            ("81050c000a0b0000002d4cffb3c02f8004", "3.1", (1280, 720)),
+            ("81090c000a0b0000004aabbfc3732be401", "4.1", (1920, 1080)),
+        ];
+        for (record, level, size) in records {
+            let picture = from_configuration(&hex(record)).unwrap();
+            assert_eq!(picture.profile, Some("Main"));
+            assert_eq!(picture.level.as_deref(), Some(level));
+            assert_eq!(
+                (picture.width, picture.height),
+                (Some(size.0), Some(size.1))
+            );
+            let units = hex(&record[8..]);
+            assert_eq!(from_units(&units), Some(picture));
+        }
+        let bare = from_configuration(&hex("81050c00")).unwrap();
+        assert_eq!((bare.level.as_deref(), bare.width), (Some("3.1"), None));
+    }
 
     #[test]
     fn units_without_a_sequence_header_give_nothing() {

@@ -171,3 +171,120 @@ fn level_name(profile: u32, constraints: u32, level: u32) -> Option<String> {
         _ => Some(format!("{}.{}", level / 10, level % 10)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::hex;
+    use super::*;
+    use h264_reader::nal::sps::SeqParameterSet;
+    use h264_reader::rbsp::{self, BitReader};
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    /// Configuration records of x264, and what ffprobe says of the pictures.
+    const RECORDS: [(&str, &str, (u32, u32), f64); 6] = [
+        (
+            "01640028ffe1001967640028acd940780227e5c04400000fa40003a9803c60c65801000668ebe3cb22c0fdf8f800",
+            "High 4.0",
+            (1920, 1080),
+            30000.0 / 1001.0,
+        ),
+        (
+            "0164001effe100186764001eacd940b424d8088000000300800000190f8a14cb01000668fba3cb22c0fdf8f800",
+            "High 3.0",
+            (720, 576),
+            25.0,
+        ),
+        (
+            "017a0020ffe1001a677a0020b6cd9405005bb011000003000100000300780f18319601000668ebe3cb22c0fefafa00",
+            "High 4:2:2 3.2",
+            (1280, 720),
+            60.0,
+        ),
+        (
+            "01f4001effe1001b67f4001e919b281b07bc5f80880000030008000003018078b16cb001000668ebe3c44844fff8f800",
+            "High 4:4:4 Predictive 3.0",
+            (854, 480),
+            24.0,
+        ),
+        (
+            "0142c015ffe100196742c015d901b1fe4f0110000003001000000301e0f162e48001000568cb83cb20",
+            "Constrained Baseline 2.1",
+            (426, 240),
+            15.0,
+        ),
+        (
+            "0164002affe1001b6764002aacd940780227e5c044000003000400000301903c60c65801000768ebe3cb3002c0fdf8f800",
+            "High 4.2",
+            (1920, 1080),
+            50.0,
+        ),
+    ];
+
+    #[test]
+    fn an_encoders_record_tells_profile_level_size_and_rate() {
+        for (record, name, size, rate) in RECORDS {
+            let picture = from_configuration(&hex(record)).unwrap();
+            let level = picture.level.unwrap();
+            assert_eq!(format!("{} {level}", picture.profile.unwrap()), name);
+            assert_eq!(
+                (picture.width, picture.height),
+                (Some(size.0), Some(size.1))
+            );
+            assert!((picture.frame_rate.unwrap() - rate).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_never_gives_another_size() {
+        for (record, _, size, _) in RECORDS {
+            let record = hex(record);
+            for end in 0..record.len() {
+                if let Some(picture) = from_configuration(&record[..end]) {
+                    assert_eq!(
+                        (picture.width, picture.height),
+                        (Some(size.0), Some(size.1))
+                    );
+                }
+            }
+        }
+    }
+
+    /// A conformance parser is stricter, but where it has an answer it is ours too.
+    #[test]
+    fn mutated_parameter_sets_read_as_a_conformance_parser_reads_them() {
+        let mut random = StdRng::seed_from_u64(264);
+        let mut compared = 0;
+        for round in 0..20_000 {
+            let record = hex(RECORDS[round % RECORDS.len()].0);
+            let mut unit = record[8..8 + usize::from(record[7])].to_vec();
+            for _ in 0..random.random_range(0..4) {
+                let at = random.random_range(1..unit.len());
+                unit[at] ^= 1 << random.random_range(0..8);
+            }
+            let ours = from_unit(&unit);
+            let Ok(body) = rbsp::decode_nal(&unit) else {
+                continue;
+            };
+            let Ok(theirs) = SeqParameterSet::from_bits(BitReader::new(&body[..])) else {
+                continue;
+            };
+            let Ok((width, height)) = theirs.pixel_dimensions() else {
+                continue;
+            };
+            if width == 0 || height == 0 {
+                continue;
+            }
+            compared += 1;
+            let ours = ours.unwrap();
+            assert_eq!(
+                (ours.width, ours.height),
+                (Some(width), Some(height)),
+                "{unit:02x?}"
+            );
+            if let Some(rate) = ours.frame_rate {
+                assert!((theirs.fps().unwrap() - rate).abs() < 1e-6);
+            }
+        }
+        assert!(compared > 5_000, "only {compared} comparisons");
+    }
+}

@@ -210,7 +210,54 @@ fn timing(bits: &mut Bits<'_>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::hex;
     use super::*;
+
+    /// Sequence parameter sets of x265, and what ffprobe says of the pictures.
+    const UNITS: [(&str, &str, (u32, u32), f64); 3] = [
+        (
+            "42010101600000030090000003000003007ba003c08010e596566924caf0168080000003008000001e042",
+            "Main 4.1",
+            (1920, 1080),
+            60.0,
+        ),
+        (
+            "420101022000000300900000030000030096a001e020021c4d96566924e5780b40400000fa40001d4c02",
+            "Main 10 5.0",
+            (3840, 2160),
+            30000.0 / 1001.0,
+        ),
+        (
+            "4201010408000003009e08000003000078900055900603bf2cacd24995e02d010000030001000003001908",
+            "Range Extensions 4.0",
+            (1366, 768),
+            25.0,
+        ),
+    ];
+
+    /// A record with a first array of nothing and the unit in the second.
+    fn record(unit: &str) -> Vec<u8> {
+        let unit = hex(unit);
+        let mut record = vec![1; 22];
+        record.extend([2, 0x20, 0, 0, 0x21, 0, 1]);
+        record.extend(u16::try_from(unit.len()).unwrap().to_be_bytes());
+        record.extend(unit);
+        record
+    }
+
+    #[test]
+    fn an_encoders_record_tells_profile_level_size_and_rate() {
+        for (unit, name, size, rate) in UNITS {
+            let picture = from_configuration(&record(unit)).unwrap();
+            let level = picture.level.unwrap();
+            assert_eq!(format!("{} {level}", picture.profile.unwrap()), name);
+            assert_eq!(
+                (picture.width, picture.height),
+                (Some(size.0), Some(size.1))
+            );
+            assert!((picture.frame_rate.unwrap() - rate).abs() < 1e-6);
+        }
+    }
 
     #[test]
     fn what_is_no_record_gives_nothing() {

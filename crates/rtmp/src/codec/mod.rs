@@ -111,3 +111,10 @@ fn skip_picture_description(bits: &mut Bits<'_>) -> Option<()> {
     }
     Some(())
 }
+
+#[cfg(test)]
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<char> = text.chars().collect();
+    let byte = |pair: &[char]| u8::from_str_radix(&String::from_iter(pair), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}
