@@ -33,3 +33,8 @@ pub use process::Process;
 pub use publisher::Publisher;
 pub use redis::Redis;
 pub use stack::{Options, Stack};
+
+use std::time::Duration;
+
+/// How long anything that has no promised bound of its own may take on a busy machine.
+pub const HANG: Duration = Duration::from_secs(15);

@@ -1,9 +1,12 @@
 //! Finds the workspace's programs and those of the machine.
 
 use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
+use tokio::time::timeout;
 
 /// A program of this workspace, as `cargo build --workspace` left it beside the tests.
 ///
@@ -26,6 +29,17 @@ pub fn ours(name: &str) -> Result<Command> {
         }
     }
     Ok(command)
+}
+
+/// Runs a program that is to end by itself, to its end.
+///
+/// # Errors
+/// When it does not start, or still runs after `deadline`; it is killed then.
+pub async fn run(mut command: Command, deadline: Duration) -> Result<Output> {
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(deadline, command.output()).await;
+    let output = output.with_context(|| format!("still running after {deadline:?}"))?;
+    output.context("the program does not start")
 }
 
 /// A program of the machine.

@@ -114,7 +114,9 @@ impl Publisher {
         self.act(vec![request]).await?;
         loop {
             match self.next_event().await? {
-                ClientSessionEvent::PublishRequestAccepted => return Ok(Outcome::Accepted(Box::new(self))),
+                ClientSessionEvent::PublishRequestAccepted => {
+                    return Ok(Outcome::Accepted(Box::new(self)));
+                }
                 ClientSessionEvent::UnhandleableOnStatusCode { code } => {
                     return Ok(Outcome::Refused(code));
                 }

@@ -1,0 +1,202 @@
+//! What an operator relies on: health, metrics, clean stops, kept state, parts in other processes.
+
+use anyhow::{Context as _, Result, ensure};
+use contract::http::StatusWord;
+use harness::{Ffmpeg, HANG, Options, Process, Publisher, Stack, programs, wait};
+use rustix::process::Signal;
+
+/// The value of a metric without labels, or with exactly these.
+fn value(page: &str, name: &str) -> Option<f64> {
+    page.lines()
+        .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+#[tokio::test]
+async fn an_edge_tells_its_health_and_counts_its_publishers() -> Result<()> {
+    let stack = Stack::start(Options::default()).await?;
+    let mut dashboard = stack.dashboard().await?;
+    let key = stack.key().await?;
+    assert_eq!(stack.admin(0, "/healthz").await?.0, 200);
+    assert_eq!(stack.admin(0, "/readyz").await?.0, 200);
+    assert_eq!(stack.admin(0, "/nothing").await?.0, 404);
+    let before = stack.metrics_page(0).await?;
+    assert_eq!(
+        value(&before, "stream_sync_edge_publishers "),
+        Some(0.0),
+        "{before}"
+    );
+
+    let ffmpeg = Ffmpeg::publish(stack.server(0), &key)?;
+    dashboard.expect_status(StatusWord::Live, HANG).await?;
+    Publisher::publish(stack.server(0), &key).await?.refused()?;
+    dashboard.expect_metrics(HANG).await?;
+    let page = stack.metrics_page(0).await?;
+    assert_eq!(
+        value(&page, "stream_sync_edge_publishers "),
+        Some(1.0),
+        "{page}"
+    );
+    assert_eq!(
+        value(&page, "stream_sync_edge_publishes_started_total "),
+        Some(1.0),
+        "{page}"
+    );
+    let refused = r#"stream_sync_edge_publishes_refused_total{reason="already_live"} "#;
+    assert_eq!(value(&page, refused), Some(1.0), "{page}");
+    assert!(page.trim_end().ends_with("# EOF"), "{page}");
+    ffmpeg.stop_normally().await?;
+    dashboard.expect_status(StatusWord::Offline, HANG).await?;
+    let after = stack.metrics_page(0).await?;
+    assert_eq!(
+        value(&after, "stream_sync_edge_publishers "),
+        Some(0.0),
+        "{after}"
+    );
+    stack.stop().await
+}
+
+#[tokio::test]
+async fn a_stopped_stack_ends_its_streams_and_remembers_everything_it_was_told_to_keep()
+-> Result<()> {
+    let state = tempfile::tempdir()?;
+    let kept = Options {
+        state: Some(state.path().join("state")),
+        ..Options::default()
+    };
+    let stack = Stack::start(kept.clone()).await?;
+    let mut dashboard = stack.dashboard().await?;
+    let (key, channel) = (stack.key().await?, stack.channel().clone());
+    let ffmpeg = Ffmpeg::publish(stack.server(0), &key)?;
+    let (_, live) = dashboard.expect_status(StatusWord::Live, HANG).await?;
+    dashboard.expect_metrics(HANG).await?;
+    drop(dashboard);
+    stack.stop().await?;
+    ffmpeg.gives_up(HANG).await?;
+
+    let stack = Stack::start(kept).await?;
+    assert_eq!(*stack.channel(), channel);
+    assert!(stack.key().await? == key, "the demo channel's key changed");
+    let status = stack.owner.status(&channel).await?;
+    assert_eq!(status.status, StatusWord::Offline);
+    assert_eq!(
+        status.generation, live.generation,
+        "a generation is never given again"
+    );
+    let sessions = stack.owner.sessions(&channel).await?;
+    let [session] = &sessions[..] else {
+        panic!("one broadcast is one session: {sessions:?}")
+    };
+    assert_eq!(Some(&session.id), live.session_id.as_ref());
+    assert_eq!(session.reason.as_deref(), Some("shutdown"));
+
+    let mut publisher = Publisher::publish(stack.server(0), &key)
+        .await?
+        .accepted()?;
+    publisher.send_keyframe(0).await?;
+    wait::until("LIVE again", HANG, async || {
+        let status = stack.owner.status(&channel).await?;
+        Ok((status.status == StatusWord::Live).then_some(()))
+    })
+    .await?;
+    assert!(stack.owner.status(&channel).await?.generation > live.generation);
+    publisher.unpublish().await?;
+    stack.stop().await
+}
+
+#[tokio::test]
+async fn an_edge_in_a_process_of_its_own_serves_the_stacks_channels() -> Result<()> {
+    let listen = ["--dynamodb-listen", "127.0.0.1:0"].map(str::to_owned);
+    let stack = Stack::start(Options {
+        edges: 0,
+        more: listen.to_vec(),
+        ..Options::default()
+    })
+    .await?;
+    let mut dashboard = stack.dashboard().await?;
+    let database = stack
+        .endpoints
+        .dynamodb
+        .as_deref()
+        .context("the database has no address")?;
+    let mut command = programs::ours("edge-ingest")?;
+    command
+        .args([
+            "--rtmp-listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+        ])
+        .env(
+            "STREAM_SYNC_WEBSOCKET_MANAGEMENT_URL",
+            &stack.endpoints.management,
+        )
+        .env("STREAM_SYNC_EDGE_NAME", "an-edge-of-its-own")
+        .envs([
+            ("AWS_ENDPOINT_URL_DYNAMODB", database),
+            ("AWS_REGION", "us-east-1"),
+        ])
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+        ]);
+    let mut edge = Process::spawn("edge-ingest", command)?;
+    let line = edge.writes("edge is up", HANG).await?;
+    let address = logged(&line, "rtmp_address").context("the log does not say where")?;
+    let server = format!("rtmp://{address}/live");
+
+    let ffmpeg = Ffmpeg::publish(&server, &stack.key().await?)?;
+    let (_, live) = dashboard.expect_status(StatusWord::Live, HANG).await?;
+    assert_eq!(live.edge_id.map(String::from), logged(&line, "edge_id"));
+    dashboard.expect_metrics(HANG).await?;
+    ffmpeg.stop_normally().await?;
+    dashboard.expect_status(StatusWord::Offline, HANG).await?;
+
+    let ended = edge.end(Signal::TERM, HANG).await?;
+    ensure!(ended.success(), "the edge ended with {ended}");
+    stack.canary.check("the edge's log", &edge.written())?;
+    stack.stop().await
+}
+
+/// A field of a line of the JSON log.
+fn logged(line: &str, field: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    Some(line["fields"][field].as_str()?.to_owned())
+}
+
+#[tokio::test]
+async fn a_second_stack_can_use_the_database_of_the_first() -> Result<()> {
+    let listen = ["--dynamodb-listen", "127.0.0.1:0"].map(str::to_owned);
+    let first = Stack::start(Options {
+        more: listen.to_vec(),
+        ..Options::default()
+    })
+    .await?;
+    let database = first
+        .endpoints
+        .dynamodb
+        .clone()
+        .context("the database has no address")?;
+    let more = vec!["--dynamodb".to_owned(), database];
+    let second = Stack::start(Options {
+        more,
+        ..Options::default()
+    })
+    .await?;
+    assert_eq!(
+        second.channel(),
+        first.channel(),
+        "the demo channel is made once"
+    );
+    let mut publisher = Publisher::publish(second.server(0), &first.key().await?)
+        .await?
+        .accepted()?;
+    publisher.send_keyframe(0).await?;
+    wait::until("LIVE on the first stack", HANG, async || {
+        let status = first.owner.status(first.channel()).await?;
+        Ok((status.status == StatusWord::Live).then_some(()))
+    })
+    .await?;
+    publisher.unpublish().await?;
+    second.stop().await?;
+    first.stop().await
+}
