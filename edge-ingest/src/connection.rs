@@ -1,22 +1,22 @@
 //! One task a connection: moves bytes between the socket and the sans-IO session, and keeps its
 //! deadlines. It knows no RTMP and asks the store nothing.
 //!
-//! Reads go into a buffer that belongs to the worker thread, so that an idle connection holds
-//! none. Every wait has a deadline: [`crate::settings::Timeouts`].
+//! [`Connection::negotiate`] until the encoder asks to publish, [`Connection::await_verdict`], then
+//! [`Connection::flow`]: media. Every wait has a deadline: [`crate::settings::Timeouts`]. A flowing
+//! plain connection may be moved to a worker that reads at a common tick (module
+//! [`crate::media_workers`]).
 
-use std::cell::RefCell;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::ready;
 use std::time::{Duration, Instant};
 
 use domain::{ConnectionId, Refusal};
 use rtmp::Event;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{MissedTickBehavior, timeout};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempts::Attempted;
@@ -26,34 +26,51 @@ use crate::presented::Presented;
 use crate::publisher::{self, Publish};
 use crate::sample::Sample;
 use crate::shared::Shared;
+use crate::socket;
 
-/// One read takes at most this: a keyframe of an ordinary stream in one system call.
-const READ_BYTES: usize = 64 * 1024;
 /// Time between two looks at a publishing connection (requirement 2.4).
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
-/// After a refusal the peer may still be sending: what arrives in this time is read and dropped,
-/// because closing with unread bytes would reset the connection and lose the refusal.
-const LINGER: Duration = Duration::from_secs(1);
-/// Bytes read and dropped while lingering.
-const LINGER_BYTES: usize = 256 * 1024;
+/// Media flows undelayed for so long before its reads may wait for the common tick: LIVE and the
+/// first picture come as fast as they can.
+const SETTLE_AFTER: Duration = Duration::from_secs(1);
 
-thread_local! {
-    static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+/// Serves a plain connection until it is over.
+pub(crate) async fn serve_plain(
+    edge: &Arc<Shared>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    room: OwnedSemaphorePermit,
+) {
+    let mut connection = Connection::new(edge, socket, peer, room);
+    let settle_after = edge.media_workers.as_ref().map(|_| SETTLE_AFTER);
+    let end = match connection.open().await {
+        Ok(()) => connection.flow(settle_after).await,
+        Err(end) => end,
+    };
+    match (end, &edge.media_workers) {
+        (End::Settled, Some(workers)) => workers.adopt(connection),
+        (end, _) => connection.finish(end).await,
+    }
 }
 
-/// Serves one connection until it is over. Whatever happens, its publisher has been told.
-pub(crate) async fn serve<S>(edge: &Arc<Shared>, socket: S, peer: SocketAddr)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut connection = Connection::new(edge, socket, peer);
-    let end = connection.drive().await;
+/// Serves a connection over TLS until it is over.
+pub(crate) async fn serve_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    edge: &Arc<Shared>,
+    socket: S,
+    peer: SocketAddr,
+    room: OwnedSemaphorePermit,
+) {
+    let mut connection = Connection::new(edge, socket, peer, room);
+    let end = match connection.open().await {
+        Ok(()) => connection.flow(None).await,
+        Err(end) => end,
+    };
     connection.finish(end).await;
 }
 
-/// Why a connection is over.
+/// Why a connection is over, here at least.
 #[derive(Debug)]
-enum End {
+pub(crate) enum End {
     /// The peer closed, or the socket failed.
     PeerLeft,
     /// The encoder said that it stops publishing.
@@ -61,124 +78,220 @@ enum End {
     /// The peer broke the protocol or a limit.
     Protocol(rtmp::Error),
     /// A step took too long.
-    TimedOut(Step),
+    TimedOut(&'static str),
     /// The publish was turned away; the refusal is in the output.
     Refused,
     /// The publisher's task asked for it, or the edge stops.
     Closed,
+    /// Not over: media flows steadily and may be read at the common tick.
+    Settled,
 }
 
-/// Which deadline runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Handshake,
-    Publish,
-    /// The verdict is awaited; the publisher's own bounds end it.
-    Verdict,
-    Media,
-}
-
-struct Connection<S> {
+/// One encoder's connection.
+pub(crate) struct Connection<S> {
     edge: Arc<Shared>,
     socket: S,
     session: rtmp::Session,
     id: ConnectionId,
     peer: SocketAddr,
     accepted_at: Instant,
-    step: Step,
-    deadline: tokio::time::Instant,
     /// The application and the encoder's name, from connect on.
     connected: Option<(rtmp::Secret, Option<String>)>,
     publish: Option<ConnectionEnd>,
-    /// Fired by the publisher's task; before there is one, when the edge stops.
-    close: CancellationToken,
     media_bytes: u64,
+    media_moved_at: Instant,
+    /// Given back when the connection is dropped.
+    presence: Presence,
 }
 
-/// What a turn of the loop woke up for.
-enum Woken {
-    /// Bytes were read and fed to the session.
-    Received(Result<(), End>),
-    Deadline,
-    SampleDue,
-    Verdict(Result<(), Refusal>),
-    Close,
+/// A connection's place among all that are open.
+struct Presence {
+    edge: Arc<Shared>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Presence {
+    fn new(edge: &Arc<Shared>, room: OwnedSemaphorePermit) -> Self {
+        edge.metrics.connections_accepted.inc();
+        edge.metrics.connections.inc();
+        Self {
+            edge: Arc::clone(edge),
+            _room: room,
+        }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.edge.metrics.connections.dec();
+    }
+}
+
+impl Connection<TcpStream> {
+    /// Takes the socket out of the runtime that drives it now, to be put into another by
+    /// [`Connection::resume`].
+    pub(crate) fn suspend(self) -> io::Result<Connection<std::net::TcpStream>> {
+        self.with_socket(TcpStream::into_std)
+    }
+
+    /// Media until the end.
+    pub(crate) async fn flow_to_end(mut self) {
+        let end = self.flow(None).await;
+        self.finish(end).await;
+    }
+}
+
+impl Connection<std::net::TcpStream> {
+    /// Puts the socket into the runtime that this is called on.
+    pub(crate) fn resume(self) -> io::Result<Connection<TcpStream>> {
+        self.with_socket(TcpStream::from_std)
+    }
+}
+
+impl<S> Connection<S> {
+    pub(crate) const fn edge(&self) -> &Arc<Shared> {
+        &self.edge
+    }
+
+    fn with_socket<T>(self, change: impl FnOnce(S) -> io::Result<T>) -> io::Result<Connection<T>> {
+        Ok(Connection {
+            socket: change(self.socket)?,
+            edge: self.edge,
+            session: self.session,
+            id: self.id,
+            peer: self.peer,
+            accepted_at: self.accepted_at,
+            connected: self.connected,
+            publish: self.publish,
+            media_bytes: self.media_bytes,
+            media_moved_at: self.media_moved_at,
+            presence: self.presence,
+        })
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn new(edge: &Arc<Shared>, socket: S, peer: SocketAddr) -> Self {
-        let limits = edge.settings.limits;
+    fn new(edge: &Arc<Shared>, socket: S, peer: SocketAddr, room: OwnedSemaphorePermit) -> Self {
         Self {
             edge: Arc::clone(edge),
             socket,
-            session: rtmp::Session::new(limits, clock::random()),
+            session: rtmp::Session::new(edge.settings.limits, clock::random()),
             id: ConnectionId::from_random(clock::random()),
             peer,
             accepted_at: Instant::now(),
-            step: Step::Handshake,
-            deadline: tokio::time::Instant::now() + edge.settings.timeouts.handshake,
             connected: None,
             publish: None,
-            close: edge.stopping.clone(),
             media_bytes: 0,
+            media_moved_at: Instant::now(),
+            presence: Presence::new(edge, room),
         }
     }
 
-    async fn drive(&mut self) -> End {
-        let mut samples = tokio::time::interval(SAMPLE_INTERVAL);
-        samples.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let (media, deciding) = (self.step == Step::Media, self.step == Step::Verdict);
-            let woken = tokio::select! {
+    /// From the first byte to `NetStream.Publish.Start`.
+    async fn open(&mut self) -> Result<(), End> {
+        let timeouts = self.edge.settings.timeouts;
+        let stopping = self.edge.stopping.clone();
+        let deadline = self.accepted_at + timeouts.handshake;
+        let shaken = |connection: &Self| connection.session.phase() != rtmp::Phase::Handshake;
+        self.receive_until(shaken, &stopping, deadline, "handshake")
+            .await?;
+        let deadline = self.accepted_at + timeouts.publish;
+        self.receive_until(
+            |connection| connection.publish.is_some(),
+            &stopping,
+            deadline,
+            "publish",
+        )
+        .await?;
+        self.await_verdict().await
+    }
+
+    async fn receive_until(
+        &mut self,
+        done: impl Fn(&Self) -> bool,
+        stopping: &CancellationToken,
+        deadline: Instant,
+        step: &'static str,
+    ) -> Result<(), End> {
+        while !done(self) {
+            tokio::select! {
                 biased;
-                () = self.close.cancelled() => Woken::Close,
-                verdict = verdict(self.publish.as_mut()), if deciding => Woken::Verdict(verdict),
-                () = tokio::time::sleep_until(self.deadline), if !deciding => Woken::Deadline,
-                _ = samples.tick(), if media => Woken::SampleDue,
-                received = receive(&mut self.socket, &mut self.session) => Woken::Received(received),
+                () = stopping.cancelled() => return Err(End::Closed),
+                () = tokio::time::sleep_until(deadline.into()) => return Err(End::TimedOut(step)),
+                received = receive(&mut self.socket, &mut self.session) => self.heard(received).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// While the publish is decided the socket is still read: an encoder that leaves is noticed.
+    async fn await_verdict(&mut self) -> Result<(), End> {
+        loop {
+            let Some(publish) = &mut self.publish else {
+                return Err(End::Closed);
             };
-            if let Err(end) = self.turn(woken) {
-                return end;
-            }
-            if let Err(end) = self.flush().await {
-                return end;
-            }
-            if self.step == Step::Media && self.media_bytes == 0 {
-                samples.reset();
+            tokio::select! {
+                biased;
+                verdict = &mut publish.verdict => {
+                    // A publisher's task that ended without a word has failed.
+                    return self.answer(verdict.unwrap_or(Err(Refusal::ServiceUnavailable))).await;
+                }
+                received = receive(&mut self.socket, &mut self.session) => self.heard(received).await?,
             }
         }
     }
 
-    fn turn(&mut self, woken: Woken) -> Result<(), End> {
-        match woken {
-            Woken::Received(received) => {
-                // What came before a mistake is still to be heard: an unpublish, say.
-                self.handle_events()?;
-                received
-            }
-            Woken::Deadline => Err(End::TimedOut(self.step)),
-            Woken::SampleDue => {
-                self.sample();
-                Ok(())
-            }
-            Woken::Verdict(Ok(())) => {
+    async fn answer(&mut self, verdict: Result<(), Refusal>) -> Result<(), End> {
+        match verdict {
+            Ok(()) => {
                 self.session.accept_publish();
-                self.expect(Step::Media);
-                Ok(())
+                self.media_moved_at = Instant::now();
+                self.flush().await
             }
-            Woken::Verdict(Err(refusal)) => {
+            Err(refusal) => {
                 self.session
                     .refuse_publish(refusal.net_stream_code(), &refusal.to_string());
                 Err(End::Refused)
             }
-            Woken::Close => Err(End::Closed),
         }
     }
 
-    fn handle_events(&mut self) -> Result<(), End> {
-        if self.step == Step::Handshake && self.session.phase() != rtmp::Phase::Handshake {
-            self.expect(Step::Publish);
+    /// Media, until it ends or has flowed steadily for `settle_after`.
+    async fn flow(&mut self, settle_after: Option<Duration>) -> End {
+        let close = self
+            .publish
+            .as_ref()
+            .map_or_else(CancellationToken::new, |publish| publish.close.clone());
+        let mut closed = std::pin::pin!(close.cancelled());
+        let mut samples = tokio::time::interval(SAMPLE_INTERVAL);
+        samples.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        samples.reset();
+        let began = Instant::now();
+        loop {
+            let turn = tokio::select! {
+                biased;
+                () = &mut closed => Err(End::Closed),
+                _ = samples.tick() => {
+                    let settled = settle_after.is_some_and(|after| began.elapsed() >= after);
+                    self.sample_in_time().and(if settled && self.media_bytes > 0 { Err(End::Settled) } else { Ok(()) })
+                }
+                received = receive(&mut self.socket, &mut self.session) => self.heard(received).await,
+            };
+            if let Err(end) = turn {
+                return end;
+            }
         }
+    }
+
+    /// Acts on what was received and writes the answers. What came before a mistake is still
+    /// heard: an unpublish, say.
+    async fn heard(&mut self, received: Result<(), End>) -> Result<(), End> {
+        self.handle_events()?;
+        self.flush().await?;
+        received
+    }
+
+    fn handle_events(&mut self) -> Result<(), End> {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Connected(info) => {
@@ -213,9 +326,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             requested_at: Instant::now(),
         };
         let (mine, theirs) = link();
-        self.close = mine.close.clone();
         self.publish = Some(mine);
-        self.step = Step::Verdict;
         let edge = Arc::clone(&self.edge);
         self.edge.tasks.spawn(publisher::run(edge, publish, theirs));
     }
@@ -227,26 +338,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Hands the latest look to the publisher; media that moved restarts the no-media deadline.
+    /// Hands the latest look to the publisher.
     fn sample(&mut self) {
         let Some(publish) = &self.publish else { return };
         let sample = Sample::of(&self.session, self.edge.started_at);
         if sample.reading.media_bytes > self.media_bytes {
             self.media_bytes = sample.reading.media_bytes;
-            self.deadline = tokio::time::Instant::now() + self.edge.settings.timeouts.no_media;
+            self.media_moved_at = Instant::now();
         }
         publish.samples.send_replace(Some(sample));
     }
 
-    fn expect(&mut self, step: Step) {
-        let timeouts = &self.edge.settings.timeouts;
-        self.step = step;
-        self.deadline = match step {
-            Step::Handshake => self.accepted_at.into(),
-            Step::Publish => tokio::time::Instant::from(self.accepted_at) + timeouts.publish,
-            Step::Verdict => return,
-            Step::Media => tokio::time::Instant::now() + timeouts.no_media,
-        };
+    fn sample_in_time(&mut self) -> Result<(), End> {
+        self.sample();
+        if self.media_moved_at.elapsed() > self.edge.settings.timeouts.no_media {
+            return Err(End::TimedOut("media"));
+        }
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), End> {
@@ -254,31 +362,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if output.is_empty() {
             return Ok(());
         }
-        let write = self.socket.write_all(&output);
-        match timeout(self.edge.settings.timeouts.write, write).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(End::PeerLeft),
-        }
+        let limit = self.edge.settings.timeouts.write;
+        socket::write(&mut self.socket, &output, limit)
+            .await
+            .map_err(|_| End::PeerLeft)
     }
 
     /// Tells the publisher how it ended, says the last words and closes.
     async fn finish(mut self, end: End) {
-        let (id, client_ip) = (&self.id, self.peer.ip());
-        match &end {
-            End::Protocol(error) => {
-                self.edge.metrics.protocol_errors.inc();
-                tracing::info!(connection_id = %id, %client_ip, %error, "connection broke the protocol");
-            }
-            End::TimedOut(step) => {
-                tracing::info!(connection_id = %id, %client_ip, ?step, "connection timed out");
-            }
-            End::PeerLeft | End::Unpublished | End::Refused | End::Closed => {
-                tracing::debug!(connection_id = %id, %client_ip, ?end, "connection over");
-            }
-        }
-        if self.publish.is_some() {
-            self.sample();
-        }
+        self.log(&end);
+        self.sample();
         if let Some(publish) = self.publish.take() {
             let closure = match end {
                 End::Unpublished => Closure::Unpublished,
@@ -286,30 +379,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 | End::Protocol(_)
                 | End::TimedOut(_)
                 | End::Refused
-                | End::Closed => Closure::Dropped,
+                | End::Closed
+                | End::Settled => Closure::Dropped,
             };
             publish.signal(Signal::Closed(closure));
         }
-        let _ = self.flush().await;
-        if matches!(end, End::Refused | End::Protocol(_)) {
-            self.linger().await;
+        let flushed = self.flush().await;
+        if flushed.is_ok() && matches!(end, End::Refused | End::Protocol(_)) {
+            socket::close_gently(&mut self.socket).await;
         }
     }
 
-    async fn linger(&mut self) {
-        let drained = async {
-            self.socket.shutdown().await?;
-            let mut left = LINGER_BYTES;
-            while left > 0 {
-                match read(&mut self.socket, |_| ()).await? {
-                    0 => break,
-                    count => left = left.saturating_sub(count),
-                }
+    fn log(&self, end: &End) {
+        let (id, client_ip) = (&self.id, self.peer.ip());
+        match end {
+            End::Protocol(error) => {
+                self.edge.metrics.protocol_errors.inc();
+                tracing::info!(connection_id = %id, %client_ip, %error, "connection broke the protocol");
             }
-            Ok::<(), io::Error>(())
-        };
-        // Either way the socket is closed next.
-        let _ = timeout(LINGER, drained).await;
+            End::TimedOut(step) => {
+                tracing::info!(connection_id = %id, %client_ip, step, "connection timed out");
+            }
+            End::PeerLeft | End::Unpublished | End::Refused | End::Closed | End::Settled => {
+                tracing::debug!(connection_id = %id, %client_ip, ?end, "connection over");
+            }
+        }
     }
 }
 
@@ -319,35 +413,8 @@ async fn receive<S: AsyncRead + Unpin>(
     session: &mut rtmp::Session,
 ) -> Result<(), End> {
     let mut outcome = Ok(());
-    match read(socket, |bytes| outcome = session.receive(bytes)).await {
+    match socket::read(socket, |bytes| outcome = session.receive(bytes)).await {
         Ok(0) | Err(_) => Err(End::PeerLeft),
         Ok(_) => outcome.map_err(End::Protocol),
-    }
-}
-
-/// Reads once into the worker's buffer; what was read is seen by `take` alone. Nothing is lost
-/// when the future is dropped before it is ready.
-async fn read<S: AsyncRead + Unpin>(
-    socket: &mut S,
-    mut take: impl FnMut(&[u8]),
-) -> io::Result<usize> {
-    poll_fn(|context| {
-        READ_BUFFER.with_borrow_mut(|buffer| {
-            let mut unread = ReadBuf::new(buffer);
-            ready!(Pin::new(&mut *socket).poll_read(context, &mut unread))?;
-            take(unread.filled());
-            std::task::Poll::Ready(Ok(unread.filled().len()))
-        })
-    })
-    .await
-}
-
-async fn verdict(publish: Option<&mut ConnectionEnd>) -> Result<(), Refusal> {
-    match publish {
-        // A publisher's task that ended without a word has failed.
-        Some(publish) => (&mut publish.verdict)
-            .await
-            .unwrap_or(Err(Refusal::ServiceUnavailable)),
-        None => std::future::pending().await,
     }
 }

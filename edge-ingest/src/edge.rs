@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::media_workers::MediaWorkers;
 use crate::settings::{Settings, TLS_HANDSHAKES};
 use crate::shared::{Services, Shared, StopMode};
 use crate::{admin, attempts, clock, control, heartbeat, listener, metrics, registry, tls};
@@ -46,6 +47,9 @@ pub enum Error {
         /// The system's word.
         source: io::Error,
     },
+    /// The system gave no threads.
+    #[error("cannot start the threads that read media: {0}")]
+    Threads(#[source] io::Error),
     /// The certificate cannot be used.
     #[error("cannot take RTMPS: {0}")]
     Certificate(#[from] tls::Error),
@@ -85,6 +89,7 @@ impl Edge {
         let shared = Arc::new(Shared {
             room: Arc::new(Semaphore::new(settings.max_connections() as usize)),
             tls_handshakes: Semaphore::new(TLS_HANDSHAKES),
+            media_workers: MediaWorkers::start(&settings).map_err(Error::Threads)?,
             settings,
             services,
             owner: registered.owner(),
@@ -180,6 +185,9 @@ impl Edge {
             .is_err()
         {
             tracing::error!(left = shared.tasks.len(), "tasks did not end in time");
+        }
+        if let Some(workers) = &shared.media_workers {
+            workers.stop();
         }
         match shared.services.store.fence_edge(&self.registered).await {
             Ok(_) => tracing::info!(edge_id = %self.id(), "edge is down"),

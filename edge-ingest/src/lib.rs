@@ -25,6 +25,7 @@ mod edge;
 mod heartbeat;
 mod link;
 mod listener;
+mod media_workers;
 pub mod metrics;
 pub mod options;
 mod presented;
@@ -33,8 +34,9 @@ mod registry;
 mod sample;
 mod settings;
 mod shared;
+mod socket;
 pub mod tls;
 
 pub use edge::{Edge, Error};
-pub use settings::{SPARE_CONNECTIONS, Settings, Timeouts};
+pub use settings::{DEFAULT_READ_TICK, MAX_READ_TICK, SPARE_CONNECTIONS, Settings, Timeouts};
 pub use shared::Services;

@@ -37,8 +37,6 @@ fn admit(edge: &Arc<Shared>, socket: TcpStream, peer: SocketAddr, tls: Option<Tl
         edge.metrics.connections_refused.inc();
         return;
     };
-    edge.metrics.connections_accepted.inc();
-    edge.metrics.connections.inc();
     let task = serve(Arc::clone(edge), socket, peer, tls, room);
     edge.tasks.spawn(task);
 }
@@ -55,15 +53,13 @@ async fn serve(
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     match tls {
-        None => connection::serve(&edge, socket, peer).await,
+        None => connection::serve_plain(&edge, socket, peer, room).await,
         Some(acceptor) => {
             if let Some(socket) = shake_hands(&edge, &acceptor, socket).await {
-                connection::serve(&edge, socket, peer).await;
+                connection::serve_tls(&edge, socket, peer, room).await;
             }
         }
     }
-    edge.metrics.connections.dec();
-    drop(room);
 }
 
 /// TLS handshakes cost a millisecond of CPU each, so only so many run at once, and each has the

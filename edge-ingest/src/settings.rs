@@ -11,6 +11,10 @@ use crate::tls::CertificateFiles;
 /// and for those that are being turned away.
 pub const SPARE_CONNECTIONS: u32 = 256;
 
+/// The most that reads may be delayed: live video does not feel it.
+pub const MAX_READ_TICK: Duration = Duration::from_millis(50);
+/// Reads per second and publisher fall from one for each message (some 80) to 25.
+pub const DEFAULT_READ_TICK: Duration = Duration::from_millis(40);
 /// TLS handshakes under way at once: enough for a reconnect storm of a thousand publishers within
 /// a few seconds, few enough that running publishers keep their share of the CPU.
 pub(crate) const TLS_HANDSHAKES: usize = 32;
@@ -38,6 +42,11 @@ pub struct Settings {
     pub fingerprint_secret: FingerprintSecret,
     /// Bounds of what a connection may send.
     pub limits: rtmp::Limits,
+    /// Readable sockets of steady media wait for a common tick of this length and are read once
+    /// per tick; zero reads each at once. At most [`MAX_READ_TICK`].
+    pub read_tick: Duration,
+    /// Threads that read steady media, where there is a tick.
+    pub media_threads: usize,
     /// Bounds of how long a connection may take.
     pub timeouts: Timeouts,
 }
@@ -82,6 +91,8 @@ impl Settings {
             ingest_app: "live".to_owned(),
             fingerprint_secret: FingerprintSecret::new(crate::clock::random()),
             limits: rtmp::Limits::default(),
+            read_tick: DEFAULT_READ_TICK,
+            media_threads: std::thread::available_parallelism().map_or(1, usize::from),
             timeouts: Timeouts::default(),
         }
     }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attempts::Attempts;
+use crate::media_workers::MediaWorkers;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::settings::Settings;
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) room: Arc<Semaphore>,
     /// Room for TLS handshakes.
     pub(crate) tls_handshakes: Semaphore,
+    /// Where steady media is read at a common tick, if it is.
+    pub(crate) media_workers: Option<MediaWorkers>,
     /// Every task of the edge; awaited at its end.
     pub(crate) tasks: TaskTracker,
     /// Fired once when the edge is to end, after `stop_mode` is set.
