@@ -67,19 +67,29 @@ export function duration(millis: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
-/** A moment: the time alone when it is today, else with its date. */
+/** A moment: the time alone when it is today, else with its day, and its year when it is another. */
 export function moment(millis: number, now: number, place: Place = {}): string {
-  const day = new Intl.DateTimeFormat(place.locale, {
-    dateStyle: "medium",
+  const date = new Date(millis);
+  const day = (year: "numeric" | undefined) =>
+    new Intl.DateTimeFormat(place.locale, {
+      month: "short",
+      day: "numeric",
+      year,
+      timeZone: place.timeZone,
+    });
+  const year = new Intl.DateTimeFormat(place.locale, {
+    year: "numeric",
     timeZone: place.timeZone,
   });
+  const present = new Date(now);
   const time = new Intl.DateTimeFormat(place.locale, {
     timeStyle: "short",
     timeZone: place.timeZone,
   });
-  const date = new Date(millis);
-  const isToday = day.format(date) === day.format(new Date(now));
-  return isToday ? time.format(date) : `${day.format(date)}, ${time.format(date)}`;
+  const isThisYear = year.format(date) === year.format(present);
+  const isToday = isThisYear && day(undefined).format(date) === day(undefined).format(present);
+  if (isToday) return time.format(date);
+  return `${day(isThisYear ? undefined : "numeric").format(date)}, ${time.format(date)}`;
 }
 
 const RFC_3339 = /\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?Z/g;

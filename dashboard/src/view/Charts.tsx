@@ -2,6 +2,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { bitrate, frameRate } from "../model/format";
 import type { ChannelState } from "../model/live";
 import { type Columns, toColumns, WINDOW_SECONDS } from "../model/samples";
+import { SILENCE_MS } from "../model/signal";
 import { type Line, Plot } from "./plot";
 import { useNow } from "./use-now";
 
@@ -10,8 +11,14 @@ const BITRATE: Line = {
   colour: "--chart-bitrate",
   area: "--chart-bitrate-area",
   least: 500,
+  steps: [100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000],
 };
-const FRAME_RATE: Line = { name: "Frame rate", colour: "--chart-fps", least: 30 };
+const FRAME_RATE: Line = {
+  name: "Frame rate",
+  colour: "--chart-fps",
+  least: 30,
+  steps: [10, 15, 20, 30, 60, 120],
+};
 
 /** Bitrate and frame rate of the last minutes, one above the other on the same time. */
 export function Charts({ known }: { known: ChannelState }) {
@@ -19,7 +26,8 @@ export function Charts({ known }: { known: ChannelState }) {
   const edgeNow = (useNow(1_000) + known.clockOffset) / 1000;
   const newest = columns.time.at(-1);
   const isEmpty = newest === undefined || newest < edgeNow - WINDOW_SECONDS;
-  const shared = { time: columns.time, now: edgeNow };
+  const isFresh = newest !== undefined && edgeNow - newest < SILENCE_MS / 1000;
+  const shared = { time: columns.time, now: edgeNow, isFresh };
   return (
     <div class={isEmpty ? "charts charts--empty" : "charts"}>
       <Chart {...shared} line={BITRATE} values={columns.bitrateKbps} format={kbps} height="tall" />
@@ -37,11 +45,13 @@ interface ChartProps {
   time: Columns["time"];
   values: (number | null)[];
   now: number;
+  /** Whether the last value may be shown as the present one. */
+  isFresh: boolean;
   format: (value: number) => string;
   height: "tall" | "low";
 }
 
-function Chart({ line, time, values, now, format, height }: ChartProps) {
+function Chart({ line, time, values, now, isFresh, format, height }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const [pointed, setPointed] = useState<number | null>(null);
@@ -54,7 +64,7 @@ function Chart({ line, time, values, now, format, height }: ChartProps) {
   }, [line]);
   useEffect(() => plot.current?.draw(time, values, now), [time, values, now]);
 
-  const value = (pointed === null ? undefined : values[pointed]) ?? values.at(-1);
+  const value = pointed === null ? (isFresh ? values.at(-1) : null) : values[pointed];
   return (
     <figure class="chart">
       <figcaption class="chart__head">

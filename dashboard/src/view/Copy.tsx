@@ -14,7 +14,9 @@ export function CopyButton({ copy, what, testId }: ButtonProps) {
   return (
     <button type="button" class="button" data-testid={testId} onClick={copy.copy}>
       {isCopied ? <CheckIcon /> : <CopyIcon />}
-      <span aria-live="polite">{isCopied ? "Copied" : "Copy"}</span>
+      <span class="button__word" aria-live="polite">
+        {isCopied ? "Copied" : "Copy"}
+      </span>
       <span class="visually-hidden"> {what}</span>
     </button>
   );

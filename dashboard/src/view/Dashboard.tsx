@@ -120,7 +120,7 @@ function ChannelView({ api, selected, link, children }: ChannelProps) {
       </Card>
       <Card title="Set up your encoder" area="encoder">
         <p class="muted small">
-          In OBS: Settings › Stream › Service “Custom…”, then paste these two.
+          In OBS: Settings › Stream › Service “Custom…”, then paste a server and the key.
         </p>
         <h3 class="label">Server</h3>
         <Ingest api={api} />
@@ -128,7 +128,7 @@ function ChannelView({ api, selected, link, children }: ChannelProps) {
         <StreamKey api={api} channelId={channel.id} isRunning={isRunning} />
       </Card>
       {children}
-      <Card title="Past broadcasts" area="history">
+      <Card title="Broadcasts" area="history">
         <History
           api={api}
           channelId={channel.id}

@@ -15,7 +15,7 @@ interface Props {
   version: string;
 }
 
-/** Past broadcasts, newest first. */
+/** Broadcasts, the running one included, newest first. */
 export function History({ api, channelId, version }: Props) {
   const load = useCallback(() => api.sessions(channelId), [api, channelId]);
   const { value, error, isLoading, reload } = useLoaded(load);
@@ -66,7 +66,7 @@ function Sessions({ api, channelId, newest }: SessionsProps) {
   };
   return (
     <div class="stack">
-      <div class="table" role="region" aria-label="Past broadcasts" tabIndex={0}>
+      <div class="table" role="region" aria-label="Broadcasts" tabIndex={0}>
         <table data-testid="sessions">
           <thead>
             <tr>

@@ -9,7 +9,7 @@ interface Props {
 }
 
 /**
- * The browser's own modal dialog: it traps the focus, closes on Escape and gives the focus back.
+ * The browser's own modal dialog: it traps the focus and closes on Escape; the focus returns to where it was.
  * It is open for as long as it is rendered.
  */
 export function Modal({ title, testId, onClose, children }: Props) {
@@ -17,9 +17,12 @@ export function Modal({ title, testId, onClose, children }: Props) {
   const heading = useId();
 
   useEffect(() => {
-    const shown = dialog.current;
-    shown?.showModal();
-    return () => shown?.close();
+    // The browser gives the focus back only while the dialog is still in the document.
+    const before = document.activeElement;
+    dialog.current?.showModal();
+    return () => {
+      if (before instanceof HTMLElement) before.focus();
+    };
   }, []);
 
   return (

@@ -96,11 +96,11 @@ function Since({ signal, now }: { signal: Signal; now: number }) {
 
 function Readings({ known, isLive }: { known: ChannelState; isLive: boolean }) {
   const metrics = isLive ? known.metrics : null;
-  const hint = advice(metrics);
+  const hint = known.status?.status === "OFFLINE" ? TO_GO_LIVE : advice(metrics);
   const edge = known.status?.edgeId ?? null;
   return (
     <div class="tally__readings">
-      <dl class="readings">
+      <dl class={metrics === null ? "readings readings--none" : "readings"}>
         <Reading label="Bitrate" unit="kbit/s" testId="bitrate" size="wide">
           {bitrate(metrics?.bitrateKbps)}
         </Reading>
@@ -149,6 +149,8 @@ function Reading({ label, unit, testId, size, children }: ReadingProps) {
     </div>
   );
 }
+
+const TO_GO_LIVE = "To go live, press Start Streaming in your encoder. This card turns red.";
 
 const SPOKEN: Partial<Record<Signal["kind"], string>> = {
   offline: "is offline",

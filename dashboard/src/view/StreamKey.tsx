@@ -78,14 +78,7 @@ export function StreamKey({ api, channelId, isRunning }: Props) {
           </button>
         </div>
       ) : (
-        <KeyRow
-          key={value.maskedKey}
-          api={api}
-          credential={value}
-          isRunning={isRunning}
-          isBusy={isBusy}
-          reset={reset}
-        />
+        <KeyRow api={api} credential={value} isRunning={isRunning} isBusy={isBusy} reset={reset} />
       )}
       <p class="notice notice--good" role="status" hidden={news === null}>
         {news}
@@ -114,13 +107,14 @@ interface RowProps {
 
 function KeyRow({ api, credential, isRunning, isBusy, reset }: RowProps) {
   const { channelId, maskedKey: masked, createdAt } = credential;
-  const { revealed, failure, reveal, hide } = useRevealed(api, channelId);
+  const { revealed, failure, reveal, hide } = useRevealed(api, credential);
   const [isResetting, setResetting] = useState(false);
   const source = useCallback(
     async () => revealed ?? (await api.revealKey(channelId)).streamKey,
     [api, channelId, revealed],
   );
   const copy = useCopy(source);
+  useEffect(copy.dismiss, [masked, copy.dismiss]);
 
   return (
     <>
@@ -149,8 +143,9 @@ function KeyRow({ api, credential, isRunning, isBusy, reset }: RowProps) {
       {failure !== null && <ErrorNotice error={failure} onRetry={reveal} />}
       <div class="row row--spread">
         <p class="muted small">
-          Made {moment(Date.parse(createdAt), Date.now())}. Whoever has it can go live on this
-          channel.
+          {revealed === null
+            ? `Made ${moment(Date.parse(createdAt), Date.now())}. Whoever has it can go live here.`
+            : "Hidden again in a minute. Do not show it on a stream."}
         </p>
         <button
           type="button"
@@ -177,7 +172,8 @@ function KeyRow({ api, credential, isRunning, isBusy, reset }: RowProps) {
   );
 }
 
-function useRevealed(api: Api, channelId: string) {
+/** The key, for as long as it is shown; a reset hides it, because it is another key then. */
+function useRevealed(api: Api, { channelId, maskedKey: masked }: MaskedStreamCredential) {
   const [revealed, setRevealed] = useState<string | null>(null);
   const [failure, setFailure] = useState<unknown>(null);
   const hide = useCallback(() => setRevealed(null), []);
@@ -185,6 +181,8 @@ function useRevealed(api: Api, channelId: string) {
     setFailure(null);
     api.revealKey(channelId).then(({ streamKey }) => setRevealed(streamKey), setFailure);
   }, [api, channelId]);
+
+  useEffect(hide, [masked, hide]);
 
   useEffect(() => {
     if (revealed === null) return undefined;

@@ -13,6 +13,8 @@ export interface Line {
   area?: string;
   /** The least that the scale reaches up to. */
   least: number;
+  /** Steps that the marks at the side may have. */
+  steps: number[];
 }
 
 /** Plots with the same key show their cursors together. */
@@ -63,6 +65,7 @@ function options(
   return {
     ...size(place),
     legend: { show: false },
+    padding: [8, 12, 0, 0],
     cursor: {
       y: false,
       sync: { key: TOGETHER },
@@ -83,7 +86,15 @@ function options(
         space: 70,
         values: clockTicks,
       },
-      { stroke: ink, grid, ticks: { show: false }, font, size: AXIS_WIDTH_PX, space: 34 },
+      {
+        stroke: ink,
+        grid,
+        ticks: { show: false },
+        font,
+        size: AXIS_WIDTH_PX,
+        space: 30,
+        incrs: line.steps,
+      },
     ],
     series: [
       {},
