@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::{ChannelId, StreamKey};
 
 /// Bytes of the secret in a key file.
-pub const SECRET_BYTES: usize = 32;
+const SECRET_BYTES: usize = 32;
 /// Largest key file that is read, in bytes: the secret in base64 with room for line ends.
 const MAX_FILE_BYTES: u64 = 128;
 
@@ -135,11 +135,7 @@ fn secret_in(content: &[u8]) -> Option<[u8; SECRET_BYTES]> {
     if let Ok(secret) = content.try_into() {
         return Some(secret);
     }
-    STANDARD
-        .decode(content.trim_ascii())
-        .ok()?
-        .try_into()
-        .ok()
+    STANDARD.decode(content.trim_ascii()).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -184,7 +180,8 @@ mod tests {
         let first = keyring.seal(&channel(1), 1, &key()).expect("sealed");
         let second = keyring.seal(&channel(1), 1, &key()).expect("sealed");
         assert_ne!(first, second);
-        let prefix = &key().expose().as_bytes()[..8];
+        let key = key();
+        let prefix = &key.expose().as_bytes()[..8];
         assert!(!first.windows(8).any(|window| window == prefix));
         assert_eq!(format!("{keyring:?}"), "Keyring(..)");
     }
@@ -205,10 +202,7 @@ mod tests {
             assert_eq!(keyring.open(&channel(1), 1, &sealed), Ok(key()));
         }
         std::fs::write(&path, "too short").expect("written");
-        assert!(matches!(
-            Keyring::from_file(&path),
-            Err(InvalidFile::Form)
-        ));
+        assert!(matches!(Keyring::from_file(&path), Err(InvalidFile::Form)));
         assert!(matches!(
             Keyring::from_file(folder.path().join("absent")),
             Err(InvalidFile::Unreadable(_))

@@ -40,8 +40,8 @@ pub(crate) async fn answer(
     event: Value,
     now: Timestamp,
 ) -> Result<Value, Error> {
-    let batch: Batch = serde_json::from_value(event)
-        .map_err(|_| Error::MalformedEvent("a DynamoDB stream"))?;
+    let batch: Batch =
+        serde_json::from_value(event).map_err(|_| Error::MalformedEvent("a DynamoDB stream"))?;
     let mut failures = Vec::new();
     for Record { dynamodb: change } in batch.records {
         if let Err(error) = follow(services, &change, now).await {

@@ -20,8 +20,7 @@ pub(crate) async fn answer(
     now: Timestamp,
 ) -> Result<Value, Error> {
     const NAME: &str = "a WebSocket API";
-    let event: Event =
-        serde_json::from_value(event).map_err(|_| Error::MalformedEvent(NAME))?;
+    let event: Event = serde_json::from_value(event).map_err(|_| Error::MalformedEvent(NAME))?;
     let context = &event.request_context;
     let connection_id = context.connection_id.as_deref();
     let connection_id = connection_id.ok_or(Error::MalformedEvent(NAME))?;

@@ -11,14 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use domain::Timestamp;
 use http_body_util::{BodyExt as _, Limited};
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse,
+};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use tokio::sync::Mutex;
 
@@ -161,7 +163,8 @@ impl Source {
     }
 
     async fn fetch_unbounded(&self) -> Result<JwkSet, FetchError> {
-        let request = HttpRequest::get(&self.url).map_err(|error| FetchError::Connect(error.into()))?;
+        let request =
+            HttpRequest::get(&self.url).map_err(|error| FetchError::Connect(error.into()))?;
         let answer = self.connector.call(request).await;
         let answer = answer.map_err(|error| FetchError::Connect(error.into()))?;
         if !answer.status().is_success() {
@@ -174,7 +177,11 @@ impl Source {
 }
 
 fn usable(set: &JwkSet) -> KeysById {
-    set.keys.iter().take(MAX_KEYS).filter_map(usable_key).collect()
+    set.keys
+        .iter()
+        .take(MAX_KEYS)
+        .filter_map(usable_key)
+        .collect()
 }
 
 /// A key is used for signatures of the one algorithm its type allows, or not at all.

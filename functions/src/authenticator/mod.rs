@@ -75,11 +75,7 @@ pub struct InvalidUrl;
 impl Authenticator {
     /// With keys that never change.
     #[must_use]
-    pub fn from_jwks(
-        keys: JwkSet,
-        issuer: impl Into<String>,
-        audience: impl Into<String>,
-    ) -> Self {
+    pub fn from_jwks(keys: JwkSet, issuer: impl Into<String>, audience: impl Into<String>) -> Self {
         Self::new(Keys::fixed(&keys), issuer.into(), audience.into())
     }
 

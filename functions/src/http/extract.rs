@@ -131,8 +131,8 @@ fn what_is_wrong(error: &serde_json::Error) -> String {
         return format!("the body is not JSON at {place}");
     }
     let text = error.to_string();
-    let text = text.split(" at line ").next().unwrap_or_default();
-    // The message may quote the body up to here; what is expected comes last and is ours.
+    // The message may quote the body; what is expected and the place come last and are ours.
+    let (text, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
     if let Some((said, expected)) = text.rsplit_once(", expected ") {
         let kind = said.split([':', '`']).next().unwrap_or_default().trim();
         return format!("{kind} at {place}: expected {expected}");
@@ -187,7 +187,7 @@ mod tests {
             format!("[\"{canary}\"]"),
             format!("\"{canary}\""),
             format!("{{\"disconnectLive\":\"missing field `{canary}\"}}"),
-            format!("{canary}"),
+            canary.to_owned(),
         ] {
             let complaint = complaint::<ResetStreamKey>(&body);
             assert!(!complaint.contains(canary), "{complaint}");

@@ -30,7 +30,9 @@ pub(crate) async fn create(
         id: ChannelId::from_random(rand::random()),
         user_id: caller.user_id.clone(),
         name: parse_name(&request.name)?,
-        grace: request.grace_seconds.map_or(Ok(DEFAULT_GRACE), parse_grace)?,
+        grace: request
+            .grace_seconds
+            .map_or(Ok(DEFAULT_GRACE), parse_grace)?,
         region: api.settings.region.clone(),
         created_at: now,
         key_version: 0,
@@ -148,10 +150,12 @@ pub(super) async fn snapshot(
     now: Timestamp,
 ) -> Result<Snapshot, Error> {
     let channels = with_live(store, all(store, user_id).await?).await?;
-    let channels = channels.iter().map(async |(channel, live)| ChannelSnapshot {
-        channel: view(channel, live.as_ref(), now),
-        status: status::view(cache, channel, live.as_ref(), now).await,
-    });
+    let channels = channels
+        .iter()
+        .map(async |(channel, live)| ChannelSnapshot {
+            channel: view(channel, live.as_ref(), now),
+            status: status::view(cache, channel, live.as_ref(), now).await,
+        });
     Ok(Snapshot {
         channels: futures_util::future::join_all(channels).await,
         at: now,

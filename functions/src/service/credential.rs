@@ -129,7 +129,11 @@ pub(super) async fn retire(api: &Api, channel: &Channel, overlap: Duration, auth
     let replaced = channel.key_hash.as_deref().filter(|_| overlap.is_zero());
     // The key before it had its overlap ended by the same change.
     let ended = [replaced, channel.previous_key_hash.as_deref()];
-    for hash in ended.into_iter().flatten().filter_map(StreamKeyHash::from_hex) {
+    for hash in ended
+        .into_iter()
+        .flatten()
+        .filter_map(StreamKeyHash::from_hex)
+    {
         let revoked = Answer::Revoked { auth_version };
         api.cache.remember(&hash, &revoked).await;
     }
@@ -148,7 +152,9 @@ async fn audit_reset(api: &Api, caller: &Caller, channel: &Channel, reset: &Rese
     } else {
         None
     };
-    let session_id = cut.and_then(|item| item.session_id).map(tracing::field::display);
+    let session_id = cut
+        .and_then(|item| item.session_id)
+        .map(tracing::field::display);
     tracing::info!(
         channel_id = %channel.id,
         user_id = %caller.user_id,

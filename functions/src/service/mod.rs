@@ -25,10 +25,7 @@ pub(crate) enum Error {
     NotFound,
     /// A field is out of its bounds.
     #[error("{field} is out of its bounds")]
-    InvalidValue {
-        field: &'static str,
-        detail: String,
-    },
+    InvalidValue { field: &'static str, detail: String },
     /// A query parameter cannot be read.
     #[error("{field} cannot be read")]
     MalformedRequest {

@@ -106,7 +106,8 @@ async fn due(
         State::Offline => None,
         State::Grace => {
             let over = item.is_abandoned(now) || (owner_is_dead && is_past(item, now));
-            over.then(|| item.offline(now, EndReason::Dropped)).flatten()
+            over.then(|| item.offline(now, EndReason::Dropped))
+                .flatten()
         }
         State::Starting | State::Live if owner_is_dead => {
             let channel = store.channel(&item.channel_id).await?;

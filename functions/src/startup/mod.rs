@@ -48,7 +48,12 @@ async fn serve(options: impl Options) -> anyhow::Result<()> {
     let function = options.start().await?;
     let answer = |event: LambdaEvent<Value>| {
         let function = &function;
-        async move { function.invoke(event.payload).await.map_err(lambda_runtime::Error::from) }
+        async move {
+            function
+                .invoke(event.payload)
+                .await
+                .map_err(lambda_runtime::Error::from)
+        }
     };
     lambda_runtime::run(service_fn(answer))
         .await

@@ -82,7 +82,11 @@ async fn sdk() -> SdkConfig {
 
 /// Options of `api`.
 #[derive(Parser, Debug)]
-#[command(name = "api", version, about = "The HTTP API of stream-sync, on AWS Lambda")]
+#[command(
+    name = "api",
+    version,
+    about = "The HTTP API of stream-sync, on AWS Lambda"
+)]
 pub struct ApiOptions {
     #[command(flatten)]
     store: StoreOptions,
@@ -135,7 +139,11 @@ impl ApiOptions {
     fn settings(&self, sdk: &SdkConfig) -> Settings {
         let own = sdk.region().map(|region| region.as_ref().to_owned());
         Settings {
-            region: self.region.clone().or(own).unwrap_or_else(|| "local".into()),
+            region: self
+                .region
+                .clone()
+                .or(own)
+                .unwrap_or_else(|| "local".into()),
             default_ingest_url: format!("rtmp://{}/{}", self.public_host, self.ingest_app),
             allowed_origins: Vec::new(),
         }
