@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its part of the harness")]
 
 pub(crate) mod publisher;
+pub(crate) mod wire;
 
 use std::path::PathBuf;
 use stream_sync_rtmp::{Error, Event, Limits, SERVER_RANDOM_BYTES, Session};
@@ -79,7 +80,9 @@ pub(crate) fn run<'a>(
             return (driver, Err(error));
         }
     }
-    (driver, Ok(()))
+    // What was held during a publish decision may have held an error.
+    let result = driver.feed(&[]);
+    (driver, result)
 }
 
 pub(crate) fn captures_folder() -> PathBuf {
