@@ -7,21 +7,20 @@
 //! [`crate::media_workers`]).
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::{ConnectionId, Refusal};
+use domain::Refusal;
 use rtmp::Event;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempts::Attempted;
 use crate::clock;
 use crate::link::{Closure, ConnectionEnd, Signal, link};
+use crate::presence::Presence;
 use crate::presented::Presented;
 use crate::publisher::{self, Publish};
 use crate::sample::Sample;
@@ -35,13 +34,9 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 const SETTLE_AFTER: Duration = Duration::from_secs(1);
 
 /// Serves a plain connection until it is over.
-pub(crate) async fn serve_plain(
-    edge: &Arc<Shared>,
-    socket: TcpStream,
-    peer: SocketAddr,
-    room: OwnedSemaphorePermit,
-) {
-    let mut connection = Connection::new(edge, socket, peer, room);
+pub(crate) async fn serve_plain(socket: TcpStream, presence: Presence) {
+    let mut connection = Connection::new(socket, presence);
+    let edge = Arc::clone(connection.edge());
     let settle_after = edge.media_workers.as_ref().map(|_| SETTLE_AFTER);
     let end = match connection.open().await {
         Ok(()) => connection.flow(settle_after).await,
@@ -54,13 +49,8 @@ pub(crate) async fn serve_plain(
 }
 
 /// Serves a connection over TLS until it is over.
-pub(crate) async fn serve_tls<S: AsyncRead + AsyncWrite + Unpin>(
-    edge: &Arc<Shared>,
-    socket: S,
-    peer: SocketAddr,
-    room: OwnedSemaphorePermit,
-) {
-    let mut connection = Connection::new(edge, socket, peer, room);
+pub(crate) async fn serve_tls<S: AsyncRead + AsyncWrite + Unpin>(socket: S, presence: Presence) {
+    let mut connection = Connection::new(socket, presence);
     let end = match connection.open().await {
         Ok(()) => connection.flow(None).await,
         Err(end) => end,
@@ -89,42 +79,14 @@ pub(crate) enum End {
 
 /// One encoder's connection.
 pub(crate) struct Connection<S> {
-    edge: Arc<Shared>,
     socket: S,
     session: rtmp::Session,
-    id: ConnectionId,
-    peer: SocketAddr,
-    accepted_at: Instant,
+    presence: Presence,
     /// The application and the encoder's name, from connect on.
     connected: Option<(rtmp::Secret, Option<String>)>,
     publish: Option<ConnectionEnd>,
     media_bytes: u64,
     media_moved_at: Instant,
-    /// Given back when the connection is dropped.
-    presence: Presence,
-}
-
-/// A connection's place among all that are open.
-struct Presence {
-    edge: Arc<Shared>,
-    _room: OwnedSemaphorePermit,
-}
-
-impl Presence {
-    fn new(edge: &Arc<Shared>, room: OwnedSemaphorePermit) -> Self {
-        edge.metrics.connections_accepted.inc();
-        edge.metrics.connections.inc();
-        Self {
-            edge: Arc::clone(edge),
-            _room: room,
-        }
-    }
-}
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        self.edge.metrics.connections.dec();
-    }
 }
 
 impl Connection<TcpStream> {
@@ -150,52 +112,44 @@ impl Connection<std::net::TcpStream> {
 
 impl<S> Connection<S> {
     pub(crate) const fn edge(&self) -> &Arc<Shared> {
-        &self.edge
+        &self.presence.edge
     }
 
     fn with_socket<T>(self, change: impl FnOnce(S) -> io::Result<T>) -> io::Result<Connection<T>> {
         Ok(Connection {
             socket: change(self.socket)?,
-            edge: self.edge,
             session: self.session,
-            id: self.id,
-            peer: self.peer,
-            accepted_at: self.accepted_at,
+            presence: self.presence,
             connected: self.connected,
             publish: self.publish,
             media_bytes: self.media_bytes,
             media_moved_at: self.media_moved_at,
-            presence: self.presence,
         })
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn new(edge: &Arc<Shared>, socket: S, peer: SocketAddr, room: OwnedSemaphorePermit) -> Self {
+    fn new(socket: S, presence: Presence) -> Self {
         Self {
-            edge: Arc::clone(edge),
             socket,
-            session: rtmp::Session::new(edge.settings.limits, clock::random()),
-            id: ConnectionId::from_random(clock::random()),
-            peer,
-            accepted_at: Instant::now(),
+            session: rtmp::Session::new(presence.edge.settings.limits, clock::random()),
+            presence,
             connected: None,
             publish: None,
             media_bytes: 0,
             media_moved_at: Instant::now(),
-            presence: Presence::new(edge, room),
         }
     }
 
     /// From the first byte to `NetStream.Publish.Start`.
     async fn open(&mut self) -> Result<(), End> {
-        let timeouts = self.edge.settings.timeouts;
-        let stopping = self.edge.stopping.clone();
-        let deadline = self.accepted_at + timeouts.handshake;
+        let timeouts = self.presence.edge.settings.timeouts;
+        let stopping = self.presence.edge.stopping.clone();
+        let deadline = self.presence.accepted_at + timeouts.handshake;
         let shaken = |connection: &Self| connection.session.phase() != rtmp::Phase::Handshake;
         self.receive_until(shaken, &stopping, deadline, "handshake")
             .await?;
-        let deadline = self.accepted_at + timeouts.publish;
+        let deadline = self.presence.accepted_at + timeouts.publish;
         self.receive_until(
             |connection| connection.publish.is_some(),
             &stopping,
@@ -244,6 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn answer(&mut self, verdict: Result<(), Refusal>) -> Result<(), End> {
         match verdict {
             Ok(()) => {
+                self.presence.let_in();
                 self.session.accept_publish();
                 self.media_moved_at = Instant::now();
                 self.flush().await
@@ -313,22 +268,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some((app, encoder)) => (app.expose(), encoder.clone()),
             None => ("", None),
         };
-        let secret = &self.edge.settings.fingerprint_secret;
+        let secret = &self.presence.edge.settings.fingerprint_secret;
         let presented = Presented::new(app, request.publish_name.expose(), secret);
         let publish = Publish {
             attempted: Attempted {
                 presented,
-                ip: self.peer.ip(),
+                ip: self.presence.peer.ip(),
                 encoder,
             },
-            connection_id: self.id.clone(),
-            accepted_at: self.accepted_at,
+            connection_id: self.presence.id.clone(),
+            accepted_at: self.presence.accepted_at,
             requested_at: Instant::now(),
         };
         let (mine, theirs) = link();
         self.publish = Some(mine);
-        let edge = Arc::clone(&self.edge);
-        self.edge.tasks.spawn(publisher::run(edge, publish, theirs));
+        let edge = Arc::clone(&self.presence.edge);
+        self.presence
+            .edge
+            .tasks
+            .spawn(publisher::run(edge, publish, theirs));
     }
 
     fn media_started(&mut self) {
@@ -341,7 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Hands the latest look to the publisher.
     fn sample(&mut self) {
         let Some(publish) = &self.publish else { return };
-        let sample = Sample::of(&self.session, self.edge.started_at);
+        let sample = Sample::of(&self.session, self.presence.edge.started_at);
         if sample.reading.media_bytes > self.media_bytes {
             self.media_bytes = sample.reading.media_bytes;
             self.media_moved_at = Instant::now();
@@ -351,7 +309,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn sample_in_time(&mut self) -> Result<(), End> {
         self.sample();
-        if self.media_moved_at.elapsed() > self.edge.settings.timeouts.no_media {
+        if self.media_moved_at.elapsed() > self.presence.edge.settings.timeouts.no_media {
             return Err(End::TimedOut("media"));
         }
         Ok(())
@@ -362,7 +320,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if output.is_empty() {
             return Ok(());
         }
-        let limit = self.edge.settings.timeouts.write;
+        let limit = self.presence.edge.settings.timeouts.write;
         socket::write(&mut self.socket, &output, limit)
             .await
             .map_err(|_| End::PeerLeft)
@@ -371,6 +329,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Tells the publisher how it ended, says the last words and closes.
     async fn finish(mut self, end: End) {
         self.log(&end);
+        let failed = matches!(end, End::Refused | End::Protocol(_) | End::TimedOut(_));
+        if failed && !self.presence.is_let_in() {
+            self.presence
+                .edge
+                .front_door
+                .failed(self.presence.peer.ip());
+        }
         self.sample();
         if let Some(publish) = self.publish.take() {
             let closure = match end {
@@ -391,10 +356,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn log(&self, end: &End) {
-        let (id, client_ip) = (&self.id, self.peer.ip());
+        let (id, client_ip) = (&self.presence.id, self.presence.peer.ip());
         match end {
             End::Protocol(error) => {
-                self.edge.metrics.protocol_errors.inc();
+                self.presence.edge.metrics.protocol_errors.inc();
                 tracing::info!(connection_id = %id, %client_ip, %error, "connection broke the protocol");
             }
             End::TimedOut(step) => {

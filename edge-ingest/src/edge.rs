@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::front_door::FrontDoor;
 use crate::media_workers::MediaWorkers;
 use crate::settings::{Settings, TLS_HANDSHAKES};
 use crate::shared::{Services, Shared, StopMode};
@@ -87,6 +88,7 @@ impl Edge {
             store::Booted::Taken => return Err(Error::IdTaken),
         }
         let shared = Arc::new(Shared {
+            front_door: FrontDoor::new(settings.budgets),
             room: Arc::new(Semaphore::new(settings.max_connections() as usize)),
             tls_handshakes: Semaphore::new(TLS_HANDSHAKES),
             media_workers: MediaWorkers::start(&settings).map_err(Error::Threads)?,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
 use crate::connection;
+use crate::presence::Presence;
 use crate::shared::Shared;
 
 /// After an accept that failed (no file descriptor left, say): long enough not to spin.
@@ -32,31 +32,25 @@ pub(crate) async fn run(edge: Arc<Shared>, listener: TcpListener, tls: Option<Tl
 }
 
 fn admit(edge: &Arc<Shared>, socket: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
-    let Ok(room) = Arc::clone(&edge.room).try_acquire_owned() else {
+    let Some(presence) = Presence::begin(edge, peer) else {
         // Before the handshake there is no way to say why; the encoder sees a closed connection.
         edge.metrics.connections_refused.inc();
         return;
     };
-    let task = serve(Arc::clone(edge), socket, peer, tls, room);
-    edge.tasks.spawn(task);
+    edge.tasks
+        .spawn(serve(Arc::clone(edge), socket, presence, tls));
 }
 
-async fn serve(
-    edge: Arc<Shared>,
-    socket: TcpStream,
-    peer: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    room: OwnedSemaphorePermit,
-) {
+async fn serve(edge: Arc<Shared>, socket: TcpStream, presence: Presence, tls: Option<TlsAcceptor>) {
     // Without it the answers to connect and publish wait for the peer's delayed acknowledgement.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     match tls {
-        None => connection::serve_plain(&edge, socket, peer, room).await,
+        None => connection::serve_plain(socket, presence).await,
         Some(acceptor) => {
             if let Some(socket) = shake_hands(&edge, &acceptor, socket).await {
-                connection::serve_tls(&edge, socket, peer, room).await;
+                connection::serve_tls(socket, presence).await;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The edge as a process of its own: flags, clients, one [`Edge`], a clean drain.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
@@ -38,6 +39,9 @@ fn settings(options: &Options) -> anyhow::Result<Settings> {
     settings.public_host.clone_from(&options.public_host);
     settings.capacity = options.capacity;
     settings.rtmps = options.rtmps();
+    settings.read_tick = Duration::from_millis(options.read_tick_millis);
+    settings.budgets.failures_per_minute = options.failures_per_minute;
+    settings.budgets.opening_connections = options.opening_connections;
     settings.ingest_app.clone_from(&options.ingest_app);
     if let Some(file) = &options.fleet_secret_file {
         settings.fingerprint_secret = fingerprint_secret(file)?;

@@ -75,6 +75,29 @@ pub struct Options {
     /// A file with the fleet's secret: key fingerprints in the logs of all edges are then the same.
     #[arg(long, env = "STREAM_SYNC_FLEET_SECRET_FILE", value_name = "FILE")]
     pub fleet_secret_file: Option<PathBuf>,
+    /// Steady media is read once per tick of this many milliseconds, which costs a fraction of the
+    /// CPU; 0 reads each message as it comes.
+    #[arg(long, env = "STREAM_SYNC_READ_TICK_MILLIS", default_value_t = 40, value_name = "MILLISECONDS",
+        value_parser = clap::value_parser!(u64).range(0..=50))]
+    pub read_tick_millis: u64,
+    /// Refused keys and broken handshakes that one address may have in a minute before its
+    /// connections are closed at once; 0 means any number. Loopback is exempt.
+    #[arg(
+        long,
+        env = "STREAM_SYNC_FAILURES_PER_MINUTE",
+        default_value_t = 10,
+        value_name = "COUNT"
+    )]
+    pub failures_per_minute: u32,
+    /// Connections of one address that have not been let in yet; 0 means any number. Loopback is
+    /// exempt.
+    #[arg(
+        long,
+        env = "STREAM_SYNC_OPENING_CONNECTIONS",
+        default_value_t = 64,
+        value_name = "COUNT"
+    )]
+    pub opening_connections: u32,
     /// Log filter, as in RUST_LOG: error, warn, info, debug, or target=level.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log: String,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::FingerprintSecret;
 
+use crate::front_door::Budgets;
 use crate::tls::CertificateFiles;
 
 /// Connections beyond the publishers it takes: room for those that are still saying who they are
@@ -40,6 +41,8 @@ pub struct Settings {
     pub ingest_app: String,
     /// What key fingerprints in logs are made with.
     pub fingerprint_secret: FingerprintSecret,
+    /// What one address may try before it is let in.
+    pub budgets: Budgets,
     /// Bounds of what a connection may send.
     pub limits: rtmp::Limits,
     /// Readable sockets of steady media wait for a common tick of this length and are read once
@@ -90,6 +93,7 @@ impl Settings {
             admin_listen,
             ingest_app: "live".to_owned(),
             fingerprint_secret: FingerprintSecret::new(crate::clock::random()),
+            budgets: Budgets::default(),
             limits: rtmp::Limits::default(),
             read_tick: DEFAULT_READ_TICK,
             media_threads: std::thread::available_parallelism().map_or(1, usize::from),

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attempts::Attempts;
+use crate::front_door::FrontDoor;
 use crate::media_workers::MediaWorkers;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) attempts: Attempts,
     pub(crate) metrics: Metrics,
+    /// What each address has tried.
+    pub(crate) front_door: Arc<FrontDoor>,
     /// Room for connections of every kind.
     pub(crate) room: Arc<Semaphore>,
     /// Room for TLS handshakes.
