@@ -177,44 +177,29 @@ pub struct Promise {
 #[must_use]
 pub fn promises(markdown: &str) -> Vec<Promise> {
     let mut promises: Vec<(usize, Promise)> = Vec::new();
+    let mut listing = false;
     for line in markdown.lines() {
         let level = line.bytes().take_while(|byte| *byte == b'#').count();
         if level >= 2 && line[level..].starts_with(' ') {
-            let groups = promises
-                .last()
-                .is_some_and(|(above, promise)| *above < level && promise.tests.is_empty());
-            if groups {
-                promises.pop();
-            }
+            promises.pop_if(|(above, promise)| *above < level && promise.tests.is_empty());
             let words = line[level..].trim().to_owned();
-            promises.push((
-                level,
-                Promise {
-                    words,
-                    tests: Vec::new(),
-                },
-            ));
-        } else if let (Some((_, promise)), Some(names)) = (promises.last_mut(), test_names(line)) {
-            promise.tests.extend(names);
+            let tests = Vec::new();
+            promises.push((level, Promise { words, tests }));
         }
+        let starts = ["Test:", "Tests:"]
+            .iter()
+            .any(|word| line.starts_with(word));
+        if let (true, Some((_, promise))) = (starts || listing, promises.last_mut()) {
+            promise.tests.extend(in_backticks(line));
+        }
+        // A list of names goes on where its line ends with a comma.
+        listing = (starts || listing) && line.ends_with(',');
     }
     promises.into_iter().map(|(_, promise)| promise).collect()
 }
 
-/// The names in backticks on a line that begins with `Test:` or `Tests:`.
-fn test_names(line: &str) -> Option<Vec<String>> {
-    let line = line.trim_start_matches(['-', '*', ' ']);
-    let names = line
-        .strip_prefix("Test:")
-        .or_else(|| line.strip_prefix("Tests:"))?;
-    Some(
-        names
-            .split('`')
-            .skip(1)
-            .step_by(2)
-            .map(str::to_owned)
-            .collect(),
-    )
+fn in_backticks(line: &str) -> impl Iterator<Item = String> {
+    line.split('`').skip(1).step_by(2).map(str::to_owned)
 }
 
 /// The names of all test functions in the repository's Rust sources, and the titles of all tests in
@@ -313,8 +298,8 @@ mod unit {
 
     #[test]
     fn promises_are_the_headings_that_group_no_others() {
-        let text = "# Title\n\n## Group\nWords.\n### One holds\nWhy.\n- Test: `a_test`\n### Two\n\
-                    ## Three\nTests: `b`, `c`.\n";
+        let text = "# Title\n\n## Group\nWords.\n### One holds\nWhy `x`.\nTest: `a_test`\n### Two\n\
+                    ## Three\nTests: `b`,\n`c`\nNot `d`.\n";
         let promise = |words: &str, tests: &[&str]| Promise {
             words: words.to_owned(),
             tests: tests.iter().map(|name| (*name).to_owned()).collect(),
