@@ -1,18 +1,43 @@
-//! The cache.
+//! The cache: it makes look-ups and refusals cheap, and never admits anybody.
+//!
+//! Kept in Redis, where all processes share it, or in one process's memory; nothing else differs. A
+//! cache that is away, slow or empty answers nothing, and the caller asks the store: no call here
+//! fails, and none takes longer than 50 ms.
+//!
+//! Invariants:
+//! - An answer about a key never takes the place of a newer one; of equal ones the revocation
+//!   stays.
+//! - A status never takes the place of one with a greater `(generation, sequence, n)`.
+//! - Hints are hints: what is read here is compared with the store before anything is decided.
+//!
+//! Absent on purpose: locks. Redis may lose what it holds.
+
+mod entry;
+mod link;
+mod memory;
+mod redis;
+
+use std::sync::Arc;
 
 use domain::authorization::Answer;
 use domain::metrics::Metrics;
 use domain::{ChannelId, ConnectionId, StreamKeyHash, UserId};
+use memory::Memory;
+use redis::Redis;
 use tokio::sync::broadcast;
 
-/// The last sample of a live channel, for whoever reads the status between two pushes.
+/// Control messages that a receiver may be behind before it misses some. One that missed some reads
+/// the gates again.
+pub const CONTROL_BACKLOG: usize = 256;
+
+/// The last sample of a channel, for whoever reads the status between two pushes.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StatusHint {
     /// The channel.
     pub channel_id: ChannelId,
-    /// Of which status it is.
+    /// Of which status it is; compare with the live item's.
     pub generation: u64,
-    /// Of which status it is.
+    /// Of which status it is; compare with the live item's.
     pub sequence: u64,
     /// Counts samples within one `(generation, sequence)`.
     pub n: u64,
@@ -22,7 +47,16 @@ pub struct StatusHint {
     pub metrics: Option<Metrics>,
 }
 
-/// Word of a change of a channel's gate.
+impl StatusHint {
+    /// Orders hints of one channel.
+    #[must_use]
+    pub const fn order(&self) -> (u64, u64, u64) {
+        (self.generation, self.sequence, self.n)
+    }
+}
+
+/// Word of a change of a channel's gate. It may be lost: edges read the gates of their live
+/// channels again from time to time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Control {
     /// The channel.
@@ -31,85 +65,138 @@ pub struct Control {
     pub auth_version: u64,
 }
 
-/// The address of a cache is not one.
+/// What was given as the cache's address is none. Says nothing of it: it may hold a password.
 #[derive(Debug, thiserror::Error)]
 #[error("not a redis:// or rediss:// address")]
 pub struct Error;
 
-/// The cache. A cheap clone.
+/// The cache. A cheap clone: all share what it holds.
 #[derive(Clone, Debug)]
 pub struct Cache {
+    kind: Kind,
     controls: broadcast::Sender<Control>,
 }
 
+#[derive(Clone, Debug)]
+enum Kind {
+    None,
+    Memory(Arc<Memory>),
+    Redis(Arc<Redis>),
+}
+
 impl Cache {
-    /// Within this process.
+    /// A cache in this process's memory.
     #[must_use]
     pub fn memory() -> Self {
-        Self::none()
+        Self::of(Kind::Memory(Arc::new(Memory::new())))
     }
 
-    /// Shared, in Redis.
+    /// The cache in the Redis at `url`. Starts even where it is away, after half a second at most,
+    /// and finds it later. Must be called within a tokio runtime; [`Cache::close`] ends its task.
     ///
     /// # Errors
-    /// [`Error`] where `url` is not an address; a Redis that is away is none.
+    /// [`Error`] where `url` is not an address.
     pub async fn redis(url: &str) -> Result<Self, Error> {
-        let _ = url;
-        Ok(Self::none())
+        let controls = broadcast::Sender::new(CONTROL_BACKLOG);
+        let redis = Redis::start(url, controls.clone()).await?;
+        Ok(Self {
+            kind: Kind::Redis(Arc::new(redis)),
+            controls,
+        })
     }
 
-    /// Remembers nothing.
+    /// A cache that remembers nothing; control messages still go round within the process.
     #[must_use]
     pub fn none() -> Self {
+        Self::of(Kind::None)
+    }
+
+    fn of(kind: Kind) -> Self {
         Self {
-            controls: broadcast::Sender::new(16),
+            kind,
+            controls: broadcast::Sender::new(CONTROL_BACKLOG),
         }
     }
 
-    /// What is known of a key.
+    /// What is known of a key; None where nothing is, or the cache is in trouble.
     pub async fn answer(&self, hash: &StreamKeyHash) -> Option<Answer> {
-        let _ = hash;
-        None
+        match &self.kind {
+            Kind::None => None,
+            Kind::Memory(memory) => memory.answer(hash).await,
+            Kind::Redis(redis) => redis.answer(hash).await,
+        }
     }
 
-    /// Keeps an answer where it replaces what is held.
+    /// Keeps an answer where it may take the place of what is held: [`Answer::replaces`]. A key
+    /// that was found is kept 300 s (a tenth more or less), one that was not 5 s, a revoked one 1 h.
     pub async fn remember(&self, hash: &StreamKeyHash, answer: &Answer) {
-        let _ = (hash, answer);
+        match &self.kind {
+            Kind::None => {}
+            Kind::Memory(memory) => memory.remember(hash, answer).await,
+            Kind::Redis(redis) => redis.remember(hash, answer).await,
+        }
     }
 
-    /// Keeps a sample where it is newer than what is held.
+    /// Keeps a sample for five minutes where it is newer than what is held.
     pub async fn publish_status(&self, user_id: &UserId, hint: &StatusHint) {
-        let _ = (user_id, hint);
+        match &self.kind {
+            Kind::None => {}
+            Kind::Memory(memory) => memory.publish_status(user_id, hint).await,
+            Kind::Redis(redis) => redis.publish_status(user_id, hint).await,
+        }
     }
 
-    /// The last sample of a channel.
+    /// The last sample of a channel; None where there is none, or the cache is in trouble.
     pub async fn status(&self, user_id: &UserId, channel_id: &ChannelId) -> Option<StatusHint> {
-        let _ = (user_id, channel_id);
-        None
+        match &self.kind {
+            Kind::None => None,
+            Kind::Memory(memory) => memory.status(user_id, channel_id).await,
+            Kind::Redis(redis) => redis.status(user_id, channel_id).await,
+        }
     }
 
-    /// Says who publishes on a channel; None: nobody.
+    /// Says which connection publishes on a channel, for a day; None: nobody does.
     pub async fn hint_lock(&self, channel_id: &ChannelId, connection_id: Option<&ConnectionId>) {
-        let _ = (channel_id, connection_id);
+        match &self.kind {
+            Kind::None => {}
+            Kind::Memory(memory) => memory.hint_lock(channel_id, connection_id).await,
+            Kind::Redis(redis) => redis.hint_lock(channel_id, connection_id).await,
+        }
     }
 
-    /// Who was last said to publish on a channel.
+    /// Which connection was last said to publish on a channel.
     pub async fn lock_hint(&self, channel_id: &ChannelId) -> Option<ConnectionId> {
-        let _ = channel_id;
-        None
+        match &self.kind {
+            Kind::None => None,
+            Kind::Memory(memory) => memory.lock_hint(channel_id).await,
+            Kind::Redis(redis) => redis.lock_hint(channel_id).await,
+        }
     }
 
-    /// Says that a channel's gate changed. May be lost.
+    /// Says everywhere that a channel's gate changed; where the shared cache is away, in this
+    /// process.
     pub async fn announce(&self, control: Control) {
+        if let Kind::Redis(redis) = &self.kind
+            && redis.announce(&control).await
+        {
+            return;
+        }
+        // Nobody listening is no fault.
         let _ = self.controls.send(control);
     }
 
-    /// Hears what [`Cache::announce`] says, here and elsewhere.
+    /// Hears what is announced from now on, here and elsewhere. A receiver that lags by more than
+    /// [`CONTROL_BACKLOG`] messages is told so and reads the gates again.
     #[must_use]
     pub fn controls(&self) -> broadcast::Receiver<Control> {
         self.controls.subscribe()
     }
 
-    /// Ends the task that listens, and waits for its end.
-    pub async fn close(&self) {}
+    /// Ends the connections and the task that keeps them, and waits for its end. The cache answers
+    /// nothing from then on.
+    pub async fn close(&self) {
+        if let Kind::Redis(redis) = &self.kind {
+            redis.close().await;
+        }
+    }
 }

@@ -1,0 +1,69 @@
+//! Who is connected: from the store, or from a list of this process that is two seconds old at most.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::UserId;
+use moka::future::Cache;
+use store::Store;
+
+use crate::Reach;
+
+/// How old a list may be that samples are sent by: a dashboard waits this long for its first one.
+const RECENT: Duration = Duration::from_secs(2);
+/// Most lists kept: more users than one process has live.
+const MAX_LISTS: u64 = 10_000;
+
+/// The connections of users.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    store: Store,
+    recent: Cache<UserId, Arc<[String]>>,
+}
+
+impl Connections {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            recent: Cache::builder()
+                .max_capacity(MAX_LISTS)
+                .time_to_live(RECENT)
+                .build(),
+        }
+    }
+
+    /// A user's connections; None, and a line in the log, where they cannot be read.
+    pub(crate) async fn of(&self, user_id: &UserId, reach: Reach) -> Option<Arc<[String]>> {
+        match reach {
+            Reach::Fresh => {
+                let listed = self.listed(user_id).await?;
+                let kept = Arc::clone(&listed);
+                self.recent.insert(user_id.clone(), kept).await;
+                Some(listed)
+            }
+            Reach::Recent => {
+                let list = self.listed(user_id);
+                self.recent.optionally_get_with_by_ref(user_id, list).await
+            }
+        }
+    }
+
+    async fn listed(&self, user_id: &UserId) -> Option<Arc<[String]>> {
+        match self.store.connections_of(user_id).await {
+            Ok(connections) => Some(connections.into()),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%user_id, %error, cause, "connections cannot be read, push skipped");
+                None
+            }
+        }
+    }
+
+    /// Forgets a connection that is gone. Where that fails the next push meets it again.
+    pub(crate) async fn forget(&self, user_id: &UserId, connection_id: &str) {
+        self.recent.invalidate(user_id).await;
+        if let Err(error) = self.store.remove_connection(user_id, connection_id).await {
+            tracing::debug!(%user_id, connection_id, %error, "connection not removed");
+        }
+    }
+}
