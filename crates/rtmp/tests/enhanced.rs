@@ -43,10 +43,12 @@ fn audio(packet: u8, four_cc: &[u8; 4], body: &[u8]) -> Vec<u8> {
 }
 
 fn media(driver: &Driver) -> Vec<&stream_sync_rtmp::Media> {
-    let media = |event| match event {
-        &Event::Media(ref media) => Some(media),
-        _ => None,
-    };
+    fn media(event: &Event) -> Option<&stream_sync_rtmp::Media> {
+        match event {
+            Event::Media(media) => Some(media),
+            _ => None,
+        }
+    }
     driver.events.iter().filter_map(media).collect()
 }
 
