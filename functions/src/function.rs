@@ -110,3 +110,49 @@ impl fmt::Debug for Function {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_like_any_other_problem_and_the_next_call_goes_on() {
+        let broken = || async {
+            let nothing: Option<u8> = None;
+            nothing.expect("a canary that nobody may read").to_string()
+        };
+        let router = Router::new()
+            .route("/broken", get(broken))
+            .route("/sound", get(|| async { "sound" }));
+        let function = Function(Kind::Api(router));
+        let event = |path: &str| {
+            json!({
+                "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
+                "headers": {}, "isBase64Encoded": false,
+                "requestContext": {
+                    "http": { "method": "GET", "path": path }, "stage": "$default", "timeEpoch": 0,
+                },
+            })
+        };
+        let answer = function.invoke(event("/broken")).await.expect("an answer");
+        assert_eq!(answer["statusCode"], 500);
+        assert_eq!(
+            answer["headers"]["content-type"],
+            "application/problem+json"
+        );
+        let body = answer["body"].as_str().expect("a body");
+        assert!(body.contains("\"code\":\"internal\"") && !body.contains("canary"));
+        let answer = function.invoke(event("/sound")).await.expect("an answer");
+        assert_eq!(answer["body"], "sound");
+    }
+
+    #[test]
+    fn an_invocation_may_run_on_any_thread() {
+        fn is_send<T: Send>(_: &T) {}
+        let function = Function(Kind::Api(Router::new()));
+        is_send(&function.invoke(Value::Null));
+    }
+}

@@ -4,11 +4,13 @@ use std::convert::Infallible;
 
 use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
 use axum::Router;
+use axum::body::to_bytes;
+use axum::response::Response;
 use contract::problem::CONTENT_TYPE as PROBLEM;
 use domain::Timestamp;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Context, LambdaEvent, Request, service_fn};
+use lambda_http::{Adapter, Body, Context, LambdaEvent, Request, service_fn};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -26,12 +28,22 @@ pub(crate) async fn answer(router: &Router, event: Value, now: Timestamp) -> Res
     harmless(&mut event);
     let service = service_fn(|mut request: Request| {
         request.extensions_mut().insert(Now(now));
-        router.clone().oneshot(request)
+        let router = router.clone();
+        async move { Ok::<_, Infallible>(whole(router.oneshot(request).await).await) }
     });
     let event = LambdaEvent::new(LambdaRequest::ApiGatewayV2(event), Context::default());
-    let response: Result<_, Infallible> = Adapter::from(service).oneshot(event).await;
-    let Ok(response) = response;
+    let Ok(response) = Adapter::from(service).oneshot(event).await;
     serde_json::to_value(response).map_err(|_| Error::Panicked)
+}
+
+/// The response with its body read: a body still to be read may not be shared between threads, and
+/// callers may spawn an invocation.
+async fn whole(response: Result<Response, Infallible>) -> ::http::Response<Body> {
+    let Ok(response) = response;
+    let (parts, body) = response.into_parts();
+    // Every body is made in this process, from memory: reading it does not fail.
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    ::http::Response::from_parts(parts, Body::from(body.to_vec()))
 }
 
 /// What is answered where the router did not come to an answer.

@@ -1,0 +1,158 @@
+//! Channels: whose they are, what may be set, how many there may be.
+
+use domain::live::EndReason;
+use serde_json::{Value, json};
+
+use crate::stack::{Stack, now};
+
+#[tokio::test]
+async fn a_channel_is_made_read_changed_and_removed() {
+    let stack = Stack::start().await;
+    let made = stack
+        .post(
+            "alice",
+            "/v1/channels",
+            json!({ "name": " Saturday show " }),
+        )
+        .await;
+    assert_eq!(made.status, 201);
+    assert_eq!(made.text("name"), "Saturday show");
+    assert_eq!(made.text("region"), "local");
+    assert_eq!(made.body["graceSeconds"], 10);
+    assert_eq!(made.body["isLive"], false);
+    assert_eq!(made.body["hasStreamKey"], false);
+    let path = made.headers["location"]
+        .as_str()
+        .expect("a place")
+        .to_owned();
+    assert_eq!(stack.get("alice", &path).await.body, made.body);
+
+    let change = json!({ "name": "Sunday show", "graceSeconds": 30 });
+    let changed = stack.call("alice", "PATCH", &path, change).await;
+    assert_eq!(changed.status, 200);
+    assert_eq!(changed.text("name"), "Sunday show");
+    let nothing = stack.call("alice", "PATCH", &path, json!({})).await;
+    assert_eq!(nothing.body["graceSeconds"], 30);
+
+    let removed = stack.call("alice", "DELETE", &path, Value::Null).await;
+    assert_eq!((removed.status, removed.body), (204, Value::Null));
+    stack.get("alice", &path).await.is_problem(404, "not_found");
+    let list = stack.get("alice", "/v1/channels").await;
+    assert_eq!(list.body, json!({ "items": [] }));
+}
+
+#[tokio::test]
+async fn another_users_channel_is_not_found() {
+    let stack = Stack::start().await;
+    let id = stack.channel("alice").await;
+    let own = format!("/v1/channels/{id}");
+    let key = format!("{own}/stream-key");
+    let generated = stack.post("alice", &key, Value::Null).await;
+    assert_eq!(generated.status, 201);
+    let nobodys = "/v1/channels/ch_00000000000000000000000000000000".to_owned();
+    for path in [&own, &nobodys] {
+        for (method, rest, body) in [
+            ("GET", "", Value::Null),
+            ("PATCH", "", json!({ "name": "Mine now" })),
+            ("DELETE", "", Value::Null),
+            ("GET", "/stream-key", Value::Null),
+            ("POST", "/stream-key", Value::Null),
+            ("POST", "/stream-key/reset", json!({})),
+            ("POST", "/stream-key/reveal", Value::Null),
+            ("GET", "/status", Value::Null),
+            ("GET", "/sessions", Value::Null),
+        ] {
+            let answer = stack
+                .call("mallory", method, &format!("{path}{rest}"), body)
+                .await;
+            answer.is_problem(404, "not_found");
+        }
+    }
+    // Nothing was changed by any of it, and the list has nothing of another's.
+    assert_eq!(stack.get("alice", &own).await.text("name"), "Show");
+    let revealed = stack
+        .post("alice", &format!("{key}/reveal"), Value::Null)
+        .await;
+    assert_eq!(revealed.text("streamKey"), generated.text("streamKey"));
+    let list = stack.get("mallory", "/v1/channels").await;
+    assert_eq!(list.body["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_user_has_at_most_twenty_channels() {
+    let stack = Stack::start().await;
+    for _ in 0..20 {
+        stack.channel("alice").await;
+    }
+    let one_more = stack
+        .post("alice", "/v1/channels", json!({ "name": "One more" }))
+        .await;
+    one_more.is_problem(409, "too_many_channels");
+    stack.channel("bob").await;
+}
+
+#[tokio::test]
+async fn channels_come_in_pages() {
+    let stack = Stack::start().await;
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(stack.channel("alice").await.to_string());
+    }
+    let mut seen = Vec::new();
+    let mut path = "/v1/channels?limit=2".to_owned();
+    loop {
+        let page = stack.get("alice", &path).await;
+        let items = page.body["items"].as_array().expect("items");
+        assert!((1..=2).contains(&items.len()));
+        seen.extend(
+            items
+                .iter()
+                .map(|one| one["id"].as_str().expect("an id").to_owned()),
+        );
+        let Some(cursor) = page.body["cursor"].as_str() else {
+            break;
+        };
+        path = format!("/v1/channels?limit=2&cursor={cursor}");
+    }
+    made.sort();
+    seen.sort();
+    assert_eq!(seen, made);
+}
+
+#[tokio::test]
+async fn a_channel_that_is_live_or_may_come_back_cannot_be_removed() {
+    let stack = Stack::start().await;
+    let (id, edge) = (stack.channel("alice").await, stack.edge(1).await);
+    let path = format!("/v1/channels/{id}");
+    let live = stack.go_live(&id, &edge, now()).await;
+    let shown = stack.get("alice", &path).await;
+    assert_eq!(shown.body["isLive"], true);
+    assert_eq!(shown.text("ingestServerId"), edge.id.as_str());
+    let removed = stack.call("alice", "DELETE", &path, Value::Null).await;
+    removed.is_problem(409, "channel_is_live");
+
+    let dropped = live.dropped(now(), std::time::Duration::from_secs(10));
+    let grace = stack.write(&dropped.expect("held")).await;
+    let removed = stack.call("alice", "DELETE", &path, Value::Null).await;
+    removed.is_problem(409, "channel_is_live");
+
+    let over = grace.offline(now(), EndReason::Dropped).expect("in grace");
+    stack.write(&over).await;
+    let removed = stack.call("alice", "DELETE", &path, Value::Null).await;
+    assert_eq!(removed.status, 204);
+}
+
+#[tokio::test]
+async fn a_removed_channels_key_opens_nothing() {
+    let stack = Stack::start().await;
+    let id = stack.channel("alice").await;
+    let path = format!("/v1/channels/{id}");
+    let key = stack
+        .post("alice", &format!("{path}/stream-key"), Value::Null)
+        .await;
+    let key = domain::StreamKey::parse(&key.text("streamKey")).expect("a key");
+    let removed = stack.call("alice", "DELETE", &path, Value::Null).await;
+    assert_eq!(removed.status, 204);
+    let found = stack.services.store.key(&key.hash()).await.expect("a read");
+    assert_eq!(found, None);
+}
