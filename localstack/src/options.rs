@@ -9,10 +9,15 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{CommandFactory as _, Parser, error::ErrorKind};
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 /// Most edges of one stack: more than a test needs, few enough that a mistyped number is noticed.
 const MAX_EDGES: u16 = 16;
+
+/// Other people's words that say nothing here: the database warns of each condition that fails, which
+/// is its everyday life.
+const QUIET: &str = "dynoxide=error";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,7 +75,8 @@ pub(crate) struct Options {
     pub(crate) dynamodb_listen: Option<Address>,
 
     /// Use this Redis as the cache that edges and functions share, instead of one in this process
-    #[arg(long, env = "STREAM_SYNC_REDIS", value_name = "URL", value_parser = redis_url)]
+    #[arg(long, env = "STREAM_SYNC_REDIS", value_name = "URL", value_parser = redis_url,
+          hide_env_values = true)]
     pub(crate) redis: Option<Url>,
 
     /// Keep everything in this directory; without it all is in memory and gone at the end
@@ -107,6 +113,7 @@ pub(crate) struct Options {
         long,
         env = "STREAM_SYNC_LOG",
         value_name = "FILTER",
+        value_parser = log_filter,
         default_value = "info"
     )]
     pub(crate) log: String,
@@ -123,6 +130,14 @@ impl Options {
                 .error(ErrorKind::ValueValidation, wrong)
                 .exit(),
         }
+    }
+
+    /// What to log: RUST_LOG where it is set, else the flag.
+    pub(crate) fn log_filter(&self) -> EnvFilter {
+        let wanted = std::env::var(EnvFilter::DEFAULT_ENV).ok();
+        let wanted = wanted.filter(|filter| log_filter(filter).is_ok());
+        let wanted = wanted.as_deref().unwrap_or(&self.log);
+        EnvFilter::new(format!("{QUIET},{wanted}"))
     }
 
     /// What no single flag's value shows.
@@ -227,6 +242,12 @@ fn redis_url(text: &str) -> Result<Url, String> {
             "it must begin with redis:// or rediss://, not {other}:"
         )),
     }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    let read = EnvFilter::builder().parse(text);
+    read.map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
 }
 
 /// DynamoDB's own rule for table names, with room for the longest of ours.

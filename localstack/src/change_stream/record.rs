@@ -63,7 +63,7 @@ fn attribute(value: &AttributeValue) -> Value {
         AttributeValue::S(text) => json!({"S": text}),
         AttributeValue::N(number) => json!({"N": number}),
         AttributeValue::Bool(truth) => json!({"BOOL": truth}),
-        AttributeValue::Null(null) => json!({"NULL": null}),
+        AttributeValue::Null(truth) => json!({"NULL": truth}),
         AttributeValue::B(bytes) => json!({"B": STANDARD.encode(bytes)}),
         AttributeValue::Ss(texts) => json!({"SS": texts}),
         AttributeValue::Ns(numbers) => json!({"NS": numbers}),

@@ -60,10 +60,8 @@ impl Database {
     /// Another one gets what the environment says, and these where it says nothing.
     pub(crate) async fn sdk_config(&self) -> SdkConfig {
         match self {
-            Self::Embedded(database) => SdkConfig::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::from_static(REGION))
-                .credentials_provider(SharedCredentialsProvider::new(local_credentials()))
+            Self::Embedded(database) => local_config()
+                .into_builder()
                 .endpoint_url("http://embedded.invalid")
                 .http_client(http_client::InProcess::new(database.clone()))
                 .build(),
@@ -80,6 +78,14 @@ impl Database {
                 }
                 loader.load().await
             }
+        }
+    }
+
+    /// The embedded one.
+    pub(crate) fn as_embedded(&self) -> Option<dynoxide::Database> {
+        match self {
+            Self::Embedded(database) => Some(database.clone()),
+            Self::Remote(_) => None,
         }
     }
 
@@ -111,8 +117,17 @@ pub(crate) async fn serve(
     }
 }
 
-/// Credentials for a database that checks none.
-pub(crate) fn local_credentials() -> Credentials {
+/// The configuration of clients whose other end is in this process.
+pub(crate) fn local_config() -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(local_credentials()))
+        .build()
+}
+
+/// Credentials for an end that checks none.
+fn local_credentials() -> Credentials {
     Credentials::new("local", "local", None, None, "local stack")
 }
 

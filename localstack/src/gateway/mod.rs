@@ -142,7 +142,7 @@ fn without_port(host: &str) -> &str {
 }
 
 /// An id of the form that API Gateway gives to requests and connections: 88 random bits.
-fn random_id() -> String {
+pub(crate) fn random_id() -> String {
     let random: [u8; 11] = rand::random();
     URL_SAFE.encode(random)
 }

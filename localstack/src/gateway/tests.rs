@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_apigatewaymanagement::Client as Management;
-use aws_sdk_apigatewaymanagement::config::{BehaviorVersion, Region};
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -67,11 +66,9 @@ impl Stand {
     }
 
     fn management(&self) -> Management {
-        let config = aws_sdk_apigatewaymanagement::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(crate::database::local_credentials())
-            .endpoint_url(format!("http://{}{MANAGEMENT_PATH}", self.address));
+        let config =
+            aws_sdk_apigatewaymanagement::config::Builder::from(&crate::database::local_config())
+                .endpoint_url(format!("http://{}{MANAGEMENT_PATH}", self.address));
         Management::from_conf(config.build())
     }
 

@@ -1,0 +1,455 @@
+//! The stack: composes everything, in an order in which nothing is reached before it is there, and
+//! ends it in the reverse one.
+//!
+//! It owns every task and every listener; [`Stack::stop`] awaits them, each for a bounded time. Edges
+//! end first, so that the last word of each session still reaches dashboards and log.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use contract::endpoints::{Edge as EdgeEndpoint, Endpoints, SCHEMA};
+use domain::edge::State as EdgeState;
+use edge_ingest::Edge;
+use functions::{Authenticator, Keyring};
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use notify::Notifier;
+use store::Store;
+use store::cache::Cache;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::banner::Banner;
+use crate::change_stream::{ChangeStream, Positions, Start};
+use crate::database::{self, Database};
+use crate::demo::{self, Demo};
+use crate::endpoints::{self, Published};
+use crate::gateway::{self, Function, Gateway, MANAGEMENT_PATH, WEBSOCKET_PATH};
+use crate::listen::{listen, refused, resolve};
+use crate::login::{AUDIENCE, Login};
+use crate::options::{Address, Options};
+use crate::page::Page;
+use crate::schedule;
+use crate::state::State;
+
+/// The secret that reveals stream keys, inside `--state`.
+const KEY_ENCRYPTION_FILE: &str = "stream-key-encryption.key";
+
+/// How long each part of the end may take. Edges bound themselves; what is left after these is
+/// dropped with the process.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A running stack.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    edges: Vec<Edge>,
+    cache: Cache,
+    gateway: Gateway,
+    background: Background,
+    http: Listening,
+    dynamodb: Option<Listening>,
+    published: Option<Published>,
+    page: Page,
+    url: String,
+    _state: State,
+}
+
+/// What runs beside the listeners.
+#[derive(Debug, Default)]
+struct Background {
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+/// One listener's task.
+#[derive(Debug)]
+struct Listening {
+    task: JoinHandle<()>,
+    shutdown: CancellationToken,
+}
+
+/// What edges and functions share.
+struct Shared {
+    database: Database,
+    store: Store,
+    cache: Cache,
+    notifier: Notifier,
+}
+
+/// The functions, as the gateway and the clockwork call them.
+struct Functions {
+    api: Function,
+    websocket: Function,
+    status_fanout: Function,
+    reaper: Function,
+}
+
+impl Stack {
+    /// Starts everything. What to tell the person comes with it.
+    ///
+    /// # Errors
+    /// For a person to read: which part could not start, why, and what to change.
+    pub(crate) async fn start(options: &Options) -> anyhow::Result<(Self, Banner)> {
+        let state = State::open(options.state.as_deref())?;
+        let listener = listen("--http", &options.http).await?;
+        let address = listener.local_addr()?;
+        let url = format!("http://{}:{}", options.http.host, address.port());
+        let dynamodb_listener = match &options.dynamodb_listen {
+            Some(address) => Some(listen("--dynamodb-listen", address).await?),
+            None => None,
+        };
+        let management = format!("http://{address}{MANAGEMENT_PATH}");
+        let shared = Shared::open(options, &state, &management).await?;
+        let login = Login::open(&state, url.clone())?;
+        let keyring = keyring(&state)?;
+        let functions = Functions::new(&shared, settings(options, &url), &login, keyring);
+        if let (Database::Embedded(_), Some(_)) = (&shared.database, state.directory()) {
+            finish_earlier_runs(&shared.store, &functions.reaper).await?;
+        }
+        let edges = start_edges(options, &shared).await?;
+
+        let gateway = Gateway::new(functions.api.clone(), functions.websocket.clone());
+        let page = Page::find(login.clone());
+        let routes = gateway.routes().merge(login.routes()).merge(page.routes());
+        let http = Listening::http(listener, routes, options.http.host.clone());
+        let dynamodb_url = dynamodb_listener
+            .as_ref()
+            .map(|listener| {
+                listener
+                    .local_addr()
+                    .map(|address| format!("http://{address}"))
+            })
+            .transpose()?;
+        let dynamodb = dynamodb_listener
+            .zip(shared.database.as_embedded())
+            .map(|(listener, embedded)| Listening::dynamodb(listener, embedded));
+        let background = Background::default();
+        background
+            .start(&shared, &functions, options, &state, &page)
+            .await;
+
+        let demo = demo::prepare(&functions.api, &login, options.grace_seconds)
+            .await
+            .context("cannot make the demo channel")?;
+        let endpoints = endpoints(options, &url, &management, dynamodb_url, &edges, &demo);
+        let published = endpoints_file(options)
+            .map(|file| Published::publish(&file, &endpoints))
+            .transpose()?;
+        let banner = banner(options, &endpoints, demo, &page);
+        let stack = Self {
+            edges,
+            cache: shared.cache,
+            gateway,
+            background,
+            http,
+            dynamodb,
+            published,
+            page,
+            url,
+            _state: state,
+        };
+        Ok((stack, banner))
+    }
+
+    /// The page.
+    pub(crate) const fn page(&self) -> &Page {
+        &self.page
+    }
+
+    /// Where the page is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Ends everything: publishers get a clean end, dashboards are told, listeners go last.
+    pub(crate) async fn stop(self) {
+        drop(self.published);
+        join_all(self.edges.into_iter().map(Edge::stop)).await;
+        self.background.stop().await;
+        in_time("dashboards", self.gateway.close_sockets()).await;
+        self.http.stop("gateway").await;
+        if let Some(dynamodb) = self.dynamodb {
+            dynamodb.stop("database").await;
+        }
+        in_time("cache", self.cache.close()).await;
+    }
+}
+
+/// Waits for the end of a part, but not for ever.
+async fn in_time(part: &'static str, end: impl Future<Output = ()>) {
+    if timeout(STOP_TIMEOUT, end).await.is_err() {
+        tracing::warn!(part, "did not end in time");
+    }
+}
+
+impl Listening {
+    fn http(listener: TcpListener, routes: Router, host: String) -> Self {
+        let shutdown = CancellationToken::new();
+        let stop = shutdown.clone();
+        let task = tokio::spawn(async move { gateway::serve(listener, routes, &host, stop).await });
+        Self { task, shutdown }
+    }
+
+    fn dynamodb(listener: TcpListener, embedded: dynoxide::Database) -> Self {
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(database::serve(listener, embedded, shutdown.clone()));
+        Self { task, shutdown }
+    }
+
+    async fn stop(mut self, part: &'static str) {
+        self.shutdown.cancel();
+        if timeout(STOP_TIMEOUT, &mut self.task).await.is_err() {
+            tracing::debug!(part, "connections were cut");
+            self.task.abort();
+        }
+    }
+}
+
+impl Background {
+    async fn start(
+        &self,
+        shared: &Shared,
+        functions: &Functions,
+        options: &Options,
+        state: &State,
+        page: &Page,
+    ) {
+        let start = match shared.database {
+            Database::Embedded(_) => Start::Oldest,
+            Database::Remote(_) => Start::Latest,
+        };
+        let sdk = shared.database.sdk_config().await;
+        let changes = ChangeStream::new(
+            aws_sdk_dynamodbstreams::Client::new(&sdk),
+            format!("{}live", options.table_prefix),
+            functions.status_fanout.clone(),
+            Positions::open(state.directory()),
+            start,
+        );
+        let reaper = functions.reaper.clone();
+        let database = shared.database.clone();
+        self.tasks.spawn(changes.run(self.shutdown.clone()));
+        self.tasks
+            .spawn(schedule::run(reaper, database, self.shutdown.clone()));
+        self.tasks.spawn(page.clone().build(self.shutdown.clone()));
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        in_time("background", self.tasks.wait()).await;
+    }
+}
+
+impl Shared {
+    async fn open(options: &Options, state: &State, management: &str) -> anyhow::Result<Self> {
+        let database = match &options.dynamodb {
+            Some(url) => Database::Remote(url.clone()),
+            None => Database::embedded(state.directory())
+                .await
+                .context("cannot open the embedded database")?,
+        };
+        let config = store::client::config_for(&database.sdk_config().await).build();
+        let client = aws_sdk_dynamodb::Client::from_conf(config);
+        let store = Store::new(client, &options.table_prefix);
+        let place = || match &options.dynamodb {
+            Some(url) => format!("cannot prepare the tables at {url} (--dynamodb)"),
+            None => "cannot prepare the tables".to_owned(),
+        };
+        store.create_tables().await.with_context(place)?;
+        let cache = match &options.redis {
+            Some(url) => Cache::redis(url.as_str())
+                .await
+                .context("cannot use --redis")?,
+            None => Cache::memory(),
+        };
+        let management = notify::client(&database::local_config(), management);
+        let notifier = Notifier::new(management, store.clone());
+        Ok(Self {
+            database,
+            store,
+            cache,
+            notifier,
+        })
+    }
+}
+
+impl Functions {
+    fn new(
+        shared: &Shared,
+        settings: functions::Settings,
+        login: &Login,
+        keyring: Keyring,
+    ) -> Self {
+        let services = functions::Services {
+            store: shared.store.clone(),
+            cache: shared.cache.clone(),
+            notifier: shared.notifier.clone(),
+            keyring,
+            authenticator: Authenticator::from_jwks(login.jwks(), login.issuer(), AUDIENCE),
+            settings,
+        };
+        Self {
+            api: in_process("api", functions::api(services.clone())),
+            websocket: in_process("websocket", functions::websocket(services.clone())),
+            status_fanout: in_process("status-fanout", functions::status_fanout(services.clone())),
+            reaper: in_process("reaper", functions::reaper(services)),
+        }
+    }
+}
+
+/// A function that runs in this process.
+fn in_process(name: &'static str, function: functions::Function) -> Function {
+    Function::new(name, move |event| {
+        let function = function.clone();
+        async move {
+            let answer = function.invoke(event).await;
+            answer.map_err(|error| error.to_string())
+        }
+        .boxed()
+    })
+}
+
+fn settings(options: &Options, url: &str) -> functions::Settings {
+    let port = url.rsplit(':').next().unwrap_or_default();
+    let own_names = ["127.0.0.1", "localhost", "[::1]"];
+    let own = own_names.map(|name| format!("http://{name}:{port}"));
+    functions::Settings {
+        region: options.region.clone(),
+        default_ingest_url: format!("rtmp://{}/live", public(&options.rtmp)),
+        allowed_origins: own.into_iter().chain([url.to_owned()]).collect(),
+    }
+}
+
+fn keyring(state: &State) -> anyhow::Result<Keyring> {
+    let secret = state.secret(
+        KEY_ENCRYPTION_FILE,
+        || Ok(rand::random::<[u8; 32]>().into()),
+    )?;
+    let secret: [u8; 32] = secret
+        .try_into()
+        .map_err(|_| anyhow::anyhow!("{KEY_ENCRYPTION_FILE} in --state is not 32 bytes"))?;
+    Ok(Keyring::from_bytes(secret))
+}
+
+/// This process owns the database: whatever edge is registered in it belongs to a process that is no
+/// more, however it ended. Its locks are given back at once, not after a silence.
+async fn finish_earlier_runs(store: &Store, reaper: &Function) -> anyhow::Result<()> {
+    for edge in store.edges().await? {
+        if edge.state != EdgeState::Fenced {
+            store.fence_edge(&edge).await?;
+            tracing::info!(edge_id = %edge.id, "edge of an earlier run fenced");
+        }
+    }
+    schedule::invoke(reaper).await;
+    Ok(())
+}
+
+async fn start_edges(options: &Options, shared: &Shared) -> anyhow::Result<Vec<Edge>> {
+    let mut edges = Vec::new();
+    for number in 0..options.edges {
+        let address = options.rtmp.plus(number);
+        let rtmp_listen = resolve("--rtmp", &address).await?;
+        let name = format!("edge-{}", number + 1);
+        let admin_listen = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+        let settings = edge_ingest::Settings {
+            region: options.region.clone(),
+            public_host: public(&address).host,
+            ..edge_ingest::Settings::local(&name, rtmp_listen, admin_listen)
+        };
+        let services = edge_ingest::Services {
+            store: shared.store.clone(),
+            cache: shared.cache.clone(),
+            notifier: shared.notifier.clone(),
+        };
+        let edge = Edge::start(settings, services).await;
+        edges.push(edge.map_err(|error| edge_refused(&name, error))?);
+    }
+    Ok(edges)
+}
+
+fn edge_refused(name: &str, error: edge_ingest::Error) -> anyhow::Error {
+    match error {
+        edge_ingest::Error::Listen {
+            address, source, ..
+        } => refused("--rtmp", &address, &source).context(format!("cannot start {name}")),
+        other => anyhow::Error::new(other).context(format!("cannot start {name}")),
+    }
+}
+
+/// What encoders on this machine say for an address that stands for all.
+fn public(address: &Address) -> Address {
+    let host = match address.host.as_str() {
+        "0.0.0.0" => "127.0.0.1",
+        "[::]" => "[::1]",
+        other => other,
+    };
+    Address {
+        host: host.to_owned(),
+        port: address.port,
+    }
+}
+
+fn endpoints(
+    options: &Options,
+    url: &str,
+    management: &str,
+    dynamodb: Option<String>,
+    edges: &[Edge],
+    demo: &Demo,
+) -> Endpoints {
+    let another = options.dynamodb.as_ref().map(Url::to_string);
+    let edges = edges.iter().map(|edge| EdgeEndpoint {
+        id: edge.id().clone(),
+        rtmp: edge.rtmp_url().to_owned(),
+        rtmps: None,
+        admin: format!("http://{}", edge.admin_address()),
+    });
+    Endpoints {
+        schema: SCHEMA,
+        http: url.to_owned(),
+        websocket: format!("{}{WEBSOCKET_PATH}", url.replacen("http", "ws", 1)),
+        management: management.to_owned(),
+        dynamodb: another.or(dynamodb),
+        redis: options.redis.as_ref().map(without_password),
+        edges: edges.collect(),
+        demo: contract::endpoints::Demo {
+            user_id: demo.user_id.clone(),
+            channel_id: demo.channel_id.clone(),
+        },
+    }
+}
+
+fn without_password(url: &Url) -> String {
+    let mut url = url.clone();
+    // Fails only for a URL that can have none.
+    let _ = url.set_password(None);
+    url.to_string()
+}
+
+fn endpoints_file(options: &Options) -> Option<PathBuf> {
+    let kept = options.state.as_ref();
+    let beside = kept.map(|state| state.join(endpoints::FILE_NAME));
+    options.endpoints.clone().or(beside)
+}
+
+fn banner(options: &Options, endpoints: &Endpoints, demo: Demo, page: &Page) -> Banner {
+    let mut servers = endpoints.edges.iter().map(|edge| edge.rtmp.clone());
+    Banner {
+        http: endpoints.http.clone(),
+        page: page.status(),
+        server: servers.next(),
+        more_servers: servers.collect(),
+        stream_key: demo.stream_key,
+        state: options
+            .state
+            .as_ref()
+            .map(|state| state.display().to_string()),
+    }
+}
