@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::SessionId;
 use domain::live::{EndReason, GRACE_MARGIN, Item, State, Write};
 use domain::metrics::Sampler;
 use tokio::time::Instant;
@@ -151,7 +152,7 @@ impl Publisher {
             .cache
             .hint_lock(&self.item.channel_id, Some(&self.publish.connection_id))
             .await;
-        tracing::info!(channel_id = %self.item.channel_id, session_id = ?self.item.session_id,
+        tracing::info!(channel_id = %self.item.channel_id, session_id = self.session_id(),
             connection_id = %self.publish.connection_id, generation = self.item.version.generation,
             client_ip = %self.publish.attempted.ip,
             encoder = self.publish.attempted.encoder.as_deref(),
@@ -246,6 +247,10 @@ impl Publisher {
         }
     }
 
+    fn session_id(&self) -> &str {
+        self.item.session_id.as_ref().map_or("", SessionId::as_str)
+    }
+
     async fn show_end(&mut self) {
         self.dashboard.changed(&self.item);
         if self.item.state == State::Offline {
@@ -254,11 +259,11 @@ impl Publisher {
                 .cache
                 .hint_lock(&self.item.channel_id, None)
                 .await;
-            tracing::info!(channel_id = %self.item.channel_id, session_id = ?self.item.session_id,
+            tracing::info!(channel_id = %self.item.channel_id, session_id = self.session_id(),
                 reason = self.item.reason.map(EndReason::as_str), "offline");
         } else {
-            tracing::info!(channel_id = %self.item.channel_id, session_id = ?self.item.session_id,
-                grace_until = ?self.item.grace_until, "publisher dropped, waiting for its return");
+            tracing::info!(channel_id = %self.item.channel_id, session_id = self.session_id(),
+                grace_until = self.item.grace_until.map(tracing::field::display), "publisher dropped, waiting for its return");
         }
         if let Some(log) = &mut self.log {
             log.left(&self.edge, &self.item).await;
