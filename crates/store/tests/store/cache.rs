@@ -1,0 +1,395 @@
+//! The cache: the same rules in memory and in Redis, and a Redis that goes away.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use domain::authorization::{Answer, Known};
+use domain::channel::Key;
+use domain::metrics::Metrics;
+use domain::{ConnectionId, StreamKey, StreamKeyHash, Timestamp};
+use proptest::prelude::*;
+use store::cache::{Cache, Control, StatusHint};
+
+use crate::channels::user;
+use crate::live::channel;
+use crate::redis_server::{RedisServer, eventually};
+
+fn hash(number: u8) -> StreamKeyHash {
+    StreamKey::generate(|bytes| bytes.fill(number)).hash()
+}
+
+fn known(auth_version: u64) -> Answer {
+    Answer::Known(Known {
+        key: Key {
+            channel_id: channel(1),
+            user_id: user("owner"),
+            version: 1,
+            not_after: None,
+        },
+        auth_version,
+    })
+}
+
+fn hint(order: (u64, u64, u64), live: bool) -> StatusHint {
+    let (generation, sequence, n) = order;
+    StatusHint {
+        channel_id: channel(1),
+        generation,
+        sequence,
+        n,
+        live,
+        metrics: live.then(|| Metrics {
+            bitrate_kbps: 4_500,
+            width: Some(640),
+            height: Some(360),
+            fps: Some(29.97),
+            keyframe_interval_ms: None,
+            video_codec: Some("h264".into()),
+            audio_codec: None,
+            at: Timestamp::from_millis(1_900_000_000_000),
+        }),
+    }
+}
+
+async fn redis(server: &RedisServer) -> Cache {
+    Cache::redis(&server.url()).await.expect("an address")
+}
+
+/// Both kinds, to be held to the same rules.
+async fn both(server: &RedisServer) -> [Cache; 2] {
+    [Cache::memory(), redis(server).await]
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_not_brought_back_by_a_slow_reader() {
+    let server = RedisServer::started().await;
+    for cache in both(&server).await {
+        assert_eq!(cache.answer(&hash(1)).await, None);
+        let revoked = Answer::Revoked { auth_version: 5 };
+        for (said, held) in [
+            (known(4), known(4)),
+            (revoked.clone(), revoked.clone()),
+            (known(4), revoked.clone()),
+            (known(5), revoked.clone()),
+            (Answer::Unknown, revoked.clone()),
+            (known(6), known(6)),
+        ] {
+            cache.remember(&hash(1), &said).await;
+            assert_eq!(cache.answer(&hash(1)).await, Some(held), "{said:?}");
+        }
+        assert_eq!(cache.answer(&hash(2)).await, None);
+    }
+}
+
+fn any_answer() -> impl Strategy<Value = Answer> {
+    (0_u64..5, 0..3).prop_map(|(auth_version, kind)| match kind {
+        0 => known(auth_version),
+        1 => Answer::Revoked { auth_version },
+        _ => Answer::Unknown,
+    })
+}
+
+#[test]
+fn what_is_held_is_what_the_domain_would_hold_whatever_is_said_in_which_order() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let server = runtime.block_on(RedisServer::started());
+    let caches = runtime.block_on(both(&server));
+    let number = AtomicU64::new(0);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(64));
+    let said = proptest::collection::vec(any_answer(), 1..12);
+    let held = runner.run(&said, |said| {
+        let number = number.fetch_add(1, Ordering::Relaxed);
+        let hash = StreamKeyHash::from_hex(&format!("{number:064x}")).expect("64 digits");
+        for cache in &caches {
+            let mut expected: Option<Answer> = None;
+            for answer in &said {
+                if expected.as_ref().is_none_or(|held| answer.replaces(held)) {
+                    expected = Some(answer.clone());
+                }
+                runtime.block_on(cache.remember(&hash, answer));
+            }
+            prop_assert_eq!(runtime.block_on(cache.answer(&hash)), expected);
+        }
+        Ok(())
+    });
+    held.expect("the domain's rule");
+    runtime.block_on(caches[1].close());
+}
+
+#[tokio::test]
+async fn a_status_is_replaced_only_by_a_later_one() {
+    let server = RedisServer::started().await;
+    for cache in both(&server).await {
+        assert_eq!(cache.status(&user("owner"), &channel(1)).await, None);
+        for (said, held) in [
+            (hint((1, 1, 9), true), hint((1, 1, 9), true)),
+            (hint((1, 1, 10), true), hint((1, 1, 10), true)),
+            (hint((1, 1, 2), true), hint((1, 1, 10), true)),
+            (hint((1, 2, 0), false), hint((1, 2, 0), false)),
+            (hint((1, 1, 11), true), hint((1, 2, 0), false)),
+            (hint((2, 0, 0), true), hint((2, 0, 0), true)),
+            (hint((1, 9, 9), true), hint((2, 0, 0), true)),
+            (hint((2, 0, 0), false), hint((2, 0, 0), true)),
+        ] {
+            cache.publish_status(&user("owner"), &said).await;
+            let found = cache.status(&user("owner"), &channel(1)).await;
+            assert_eq!(found, Some(held), "{said:?}");
+        }
+        assert_eq!(cache.status(&user("owner"), &channel(2)).await, None);
+        assert_eq!(cache.status(&user("stranger"), &channel(1)).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_lock_hint_is_given_and_taken_back() {
+    let server = RedisServer::started().await;
+    for cache in both(&server).await {
+        let connection = ConnectionId::from_random([1; 16]);
+        assert_eq!(cache.lock_hint(&channel(1)).await, None);
+        cache.hint_lock(&channel(1), Some(&connection)).await;
+        assert_eq!(cache.lock_hint(&channel(1)).await, Some(connection));
+        cache.hint_lock(&channel(1), None).await;
+        assert_eq!(cache.lock_hint(&channel(1)).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_control_message_is_heard_here_and_in_every_other_process() {
+    let server = RedisServer::started().await;
+    let control = Control {
+        channel_id: channel(1),
+        auth_version: 7,
+    };
+    let (here, there) = (redis(&server).await, redis(&server).await);
+    let mut heard = [here.controls(), there.controls()];
+    here.announce(control.clone()).await;
+    for receiver in &mut heard {
+        let received = tokio::time::timeout(Duration::from_secs(20), receiver.recv()).await;
+        assert_eq!(received.expect("in time").expect("heard"), control);
+    }
+    for alone in [Cache::memory(), Cache::none()] {
+        let mut heard = alone.controls();
+        alone.announce(control.clone()).await;
+        assert_eq!(heard.recv().await.expect("heard"), control);
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_that_is_announced_empties_what_other_processes_hold_near() {
+    let server = RedisServer::started().await;
+    let (here, there) = (redis(&server).await, redis(&server).await);
+    here.remember(&hash(1), &known(1)).await;
+    assert_eq!(there.answer(&hash(1)).await, Some(known(1)));
+    let mut heard = there.controls();
+    let revoked = Answer::Revoked { auth_version: 2 };
+    here.remember(&hash(1), &revoked).await;
+    assert_eq!(there.answer(&hash(1)).await, Some(known(1)), "held near");
+    here.announce(Control {
+        channel_id: channel(1),
+        auth_version: 2,
+    })
+    .await;
+    heard.recv().await.expect("heard");
+    assert_eq!(there.answer(&hash(1)).await, Some(revoked));
+}
+
+#[tokio::test]
+async fn entries_expire_after_their_time() {
+    let server = RedisServer::started().await;
+    let cache = redis(&server).await;
+    cache.remember(&hash(1), &known(1)).await;
+    cache.remember(&hash(2), &Answer::Unknown).await;
+    let revoked = Answer::Revoked { auth_version: 1 };
+    cache.remember(&hash(3), &revoked).await;
+    cache
+        .publish_status(&user("owner"), &hint((1, 1, 1), true))
+        .await;
+    cache
+        .hint_lock(&channel(1), Some(&ConnectionId::from_random([1; 16])))
+        .await;
+    let client = ::redis::Client::open(server.url()).expect("an address");
+    let mut direct = client
+        .get_multiplexed_async_connection()
+        .await
+        .expect("connected");
+    for (key, least, most) in [
+        (format!("auth:{}", hash(1).to_hex()), 260, 330),
+        (format!("auth:{}", hash(2).to_hex()), 1, 5),
+        (format!("auth:{}", hash(3).to_hex()), 3_590, 3_600),
+        ("status:owner".to_owned(), 290, 300),
+        (format!("lock:stream:{}", channel(1)), 86_390, 86_400),
+    ] {
+        let lives: i64 = ::redis::cmd("TTL")
+            .arg(&key)
+            .query_async(&mut direct)
+            .await
+            .expect("answered");
+        assert!((least..=most).contains(&lives), "{key}: {lives} s");
+    }
+    let status: String = ::redis::cmd("HGET")
+        .arg("status:owner")
+        .arg(channel(1).as_str())
+        .query_async(&mut direct)
+        .await
+        .expect("answered");
+    assert!(
+        status.starts_with(r#"{"status":"live","bitrate":4500,"gen":1,"seq":1,"n":1,"#),
+        "{status}"
+    );
+}
+
+/// How long one call takes.
+async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
+    let began = Instant::now();
+    let answer = call.await;
+    (answer, began.elapsed())
+}
+
+/// A call's promised 50 ms, with room for a busy machine.
+const QUICK: Duration = Duration::from_millis(500);
+
+#[tokio::test]
+async fn a_cache_whose_redis_is_gone_answers_nothing_quickly_and_heals() {
+    let mut server = RedisServer::started().await;
+    let cache = redis(&server).await;
+    cache.remember(&hash(1), &known(1)).await;
+    assert_eq!(cache.answer(&hash(1)).await, Some(known(1)));
+    server.kill().await;
+    for number in 10..40 {
+        let (answer, took) = timed(cache.answer(&hash(number))).await;
+        assert_eq!(answer, None);
+        assert!(took < QUICK, "{took:?}");
+    }
+    let (_, took) = timed(cache.remember(&hash(1), &known(1))).await;
+    assert!(took < QUICK, "{took:?}");
+    let mut heard = cache.controls();
+    let control = Control {
+        channel_id: channel(1),
+        auth_version: 7,
+    };
+    cache.announce(control.clone()).await;
+    assert_eq!(heard.recv().await.expect("heard here"), control);
+    server.start().await;
+    let healed = eventually("the cache heals", async || {
+        cache.remember(&hash(2), &known(3)).await;
+        cache.answer(&hash(2)).await
+    });
+    assert_eq!(healed.await, known(3));
+    // Listening heals too.
+    let other = redis(&server).await;
+    let mut heard = cache.controls();
+    eventually("a message is heard again", async || {
+        other.announce(control.clone()).await;
+        heard.try_recv().ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_redis_that_does_not_answer_costs_a_few_short_waits_and_then_none() {
+    let server = RedisServer::started().await;
+    let cache = redis(&server).await;
+    cache.remember(&hash(1), &known(1)).await;
+    server.signal("-STOP").await;
+    let mut took_long = 0;
+    for number in 10..40 {
+        let (answer, took) = timed(cache.answer(&hash(number))).await;
+        assert_eq!(answer, None);
+        assert!(took < QUICK, "{took:?}");
+        took_long += usize::from(took >= Duration::from_millis(40));
+    }
+    assert_eq!(took_long, 3, "the breaker opens after three");
+    server.signal("-CONT").await;
+    let healed = eventually("the cache heals", async || cache.answer(&hash(1)).await);
+    assert_eq!(healed.await, known(1));
+}
+
+#[tokio::test]
+async fn a_cache_whose_redis_is_not_there_yet_starts_and_finds_it_later() {
+    let mut server = RedisServer::stopped();
+    let (cache, took) = timed(redis(&server)).await;
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(cache.answer(&hash(1)).await, None);
+    server.start().await;
+    let found = eventually("the cache finds it", async || {
+        cache.remember(&hash(1), &known(1)).await;
+        cache.answer(&hash(1)).await
+    });
+    assert_eq!(found.await, known(1));
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_is_none_and_is_replaced() {
+    let server = RedisServer::started().await;
+    let cache = redis(&server).await;
+    let client = ::redis::Client::open(server.url()).expect("an address");
+    let mut direct = client
+        .get_multiplexed_async_connection()
+        .await
+        .expect("connected");
+    let key = format!("auth:{}", hash(1).to_hex());
+    for spoiled in ["not json", "[]", "7", r#"{"answer":"known"}"#] {
+        ::redis::cmd("SET")
+            .arg(&key)
+            .arg(spoiled)
+            .query_async::<()>(&mut direct)
+            .await
+            .expect("spoiled");
+        cache
+            .announce(Control {
+                channel_id: channel(1),
+                auth_version: 1,
+            })
+            .await;
+        assert_eq!(cache.answer(&hash(1)).await, None, "{spoiled}");
+    }
+    cache.remember(&hash(1), &known(1)).await;
+    assert_eq!(cache.answer(&hash(1)).await, Some(known(1)));
+}
+
+#[tokio::test]
+async fn a_closed_cache_has_ended_its_task_and_answers_nothing() {
+    let server = RedisServer::started().await;
+    let cache = redis(&server).await;
+    cache.remember(&hash(1), &known(1)).await;
+    cache.close().await;
+    cache.close().await;
+    assert_eq!(cache.answer(&hash(2)).await, None);
+    let client = ::redis::Client::open(server.url()).expect("an address");
+    let mut direct = client
+        .get_multiplexed_async_connection()
+        .await
+        .expect("connected");
+    eventually("both connections are closed", async || {
+        let clients: String = ::redis::cmd("CLIENT")
+            .arg("LIST")
+            .query_async(&mut direct)
+            .await
+            .expect("answered");
+        (clients.lines().count() == 1).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_address_is_refused_without_being_repeated() {
+    let refused = Cache::redis("http://user:fake-password@127.0.0.1/").await;
+    let error = refused.expect_err("not an address of Redis");
+    assert!(!format!("{error} {error:?}").contains("fake-password"));
+}
+
+#[tokio::test]
+async fn a_cache_that_is_none_remembers_nothing() {
+    let cache = Cache::none();
+    cache.remember(&hash(1), &known(1)).await;
+    cache
+        .publish_status(&user("owner"), &hint((1, 1, 1), true))
+        .await;
+    cache
+        .hint_lock(&channel(1), Some(&ConnectionId::from_random([1; 16])))
+        .await;
+    assert_eq!(cache.answer(&hash(1)).await, None);
+    assert_eq!(cache.status(&user("owner"), &channel(1)).await, None);
+    assert_eq!(cache.lock_hint(&channel(1)).await, None);
+    cache.close().await;
+}

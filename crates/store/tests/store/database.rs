@@ -1,0 +1,151 @@
+//! An embedded DynamoDB on a loopback port for each test, and a client whose requests can be made
+//! to fail on cue.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_smithy_http_client::Builder;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::{Response, StatusCode};
+use aws_smithy_runtime_api::shared::IntoShared as _;
+use store::Store;
+
+/// What happens to a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// It is carried out and its answer is lost.
+    LoseAnswer,
+    /// It is never answered.
+    Hang,
+    /// It is not carried out; this status and body are answered.
+    Answer(u16, String),
+}
+
+/// Which requests fail: the next of an operation, in order. An operation that is not named works.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults(Arc<Mutex<VecDeque<(&'static str, Fault)>>>);
+
+impl Faults {
+    /// The next request of `operation` meets `fault`.
+    pub(crate) fn add(&self, operation: &'static str, fault: Fault) {
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.push_back((operation, fault));
+    }
+
+    /// How many faults were not met.
+    pub(crate) fn left(&self) -> usize {
+        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.len()
+    }
+
+    fn take(&self, request: &HttpRequest) -> Option<Fault> {
+        let target = request.headers().get("x-amz-target")?;
+        let operation = target.rsplit('.').next()?;
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = faults.iter().position(|(name, _)| *name == operation)?;
+        faults.remove(place).map(|(_, fault)| fault)
+    }
+}
+
+/// A store on an embedded DynamoDB of its own. The server ends with the test's runtime.
+pub(crate) struct Database {
+    pub(crate) store: Store,
+    pub(crate) client: aws_sdk_dynamodb::Client,
+    pub(crate) faults: Faults,
+}
+
+impl Database {
+    /// With its tables.
+    pub(crate) async fn start() -> Self {
+        let database = Self::without_tables().await;
+        database.store.create_tables().await.expect("tables");
+        database
+    }
+
+    pub(crate) async fn without_tables() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let embedded = dynoxide::Database::memory().expect("memory");
+        tokio::spawn(dynoxide::server::serve_on(listener, embedded));
+        Self::at(&format!("http://{address}"))
+    }
+
+    /// A client of the DynamoDB at `url`.
+    pub(crate) fn at(url: &str) -> Self {
+        let faults = Faults::default();
+        let http = FaultyClient {
+            inner: Builder::new().build_http(),
+            faults: faults.clone(),
+        };
+        let credentials = Credentials::new("fake", "fake", None, None, "test");
+        let sdk = aws_config::SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("local"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url(url)
+            .build();
+        let config = store::client::config_for(&sdk).http_client(http).build();
+        let client = aws_sdk_dynamodb::Client::from_conf(config);
+        Self {
+            store: Store::new(client.clone(), "test-"),
+            client,
+            faults,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct FaultyClient {
+    inner: SharedHttpClient,
+    faults: Faults,
+}
+
+impl HttpClient for FaultyClient {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        FaultyConnector {
+            inner: self.inner.http_connector(settings, components),
+            faults: self.faults.clone(),
+        }
+        .into_shared()
+    }
+}
+
+#[derive(Debug)]
+struct FaultyConnector {
+    inner: SharedHttpConnector,
+    faults: Faults,
+}
+
+impl HttpConnector for FaultyConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let fault = self.faults.take(&request);
+        let inner = self.inner.clone();
+        HttpConnectorFuture::new(async move {
+            match fault {
+                None => inner.call(request).await,
+                Some(Fault::LoseAnswer) => {
+                    inner.call(request).await?;
+                    Err(ConnectorError::io("the answer was lost".into()))
+                }
+                Some(Fault::Hang) => std::future::pending().await,
+                Some(Fault::Answer(status, body)) => {
+                    let status = StatusCode::try_from(status).expect("a status");
+                    Ok(Response::new(status, body.into()))
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,12 @@
+//! The store's promises, held against an embedded DynamoDB and a real Redis.
+
+mod cache;
+mod channels;
+mod dashboards;
+mod database;
+mod edges;
+mod faults;
+mod keys;
+mod live;
+mod logs;
+mod redis_server;
