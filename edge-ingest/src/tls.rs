@@ -128,3 +128,74 @@ fn read(files: &CertificateFiles) -> Result<CertifiedKey, Error> {
         &aws_lc_rs::default_provider(),
     )?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn write_pair(directory: &Path, name: &str) -> Vec<u8> {
+        let pair =
+            rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate");
+        std::fs::write(directory.join("cert.pem"), pair.cert.pem()).expect("written");
+        std::fs::write(directory.join("key.pem"), pair.signing_key.serialize_pem())
+            .expect("written");
+        pair.cert.der().to_vec()
+    }
+
+    fn files(directory: &Path) -> CertificateFiles {
+        CertificateFiles {
+            certificate: directory.join("cert.pem"),
+            key: directory.join("key.pem"),
+        }
+    }
+
+    fn shown(certificate: &Certificate) -> Vec<u8> {
+        certificate
+            .current
+            .load()
+            .cert
+            .first()
+            .expect("a leaf")
+            .to_vec()
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_shown_to_new_connections() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let first = write_pair(directory.path(), "one.example");
+        let certificate = Certificate::load(files(directory.path())).expect("usable");
+        assert_eq!(shown(&certificate), first);
+        let second = write_pair(directory.path(), "two.example");
+        certificate.reload();
+        assert_eq!(shown(&certificate), second);
+    }
+
+    #[test]
+    fn files_that_do_not_belong_together_leave_the_running_certificate() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let first = write_pair(directory.path(), "one.example");
+        let certificate = Certificate::load(files(directory.path())).expect("usable");
+        let other = tempfile::tempdir().expect("a directory");
+        write_pair(other.path(), "other.example");
+        std::fs::copy(
+            other.path().join("key.pem"),
+            directory.path().join("key.pem"),
+        )
+        .expect("copied");
+        certificate.reload();
+        assert_eq!(shown(&certificate), first);
+        assert!(matches!(
+            Certificate::load(files(directory.path())),
+            Err(Error::Mismatch(_))
+        ));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let error = Certificate::load(files(directory.path())).expect_err("nothing there");
+        assert!(error.to_string().contains("cert.pem"), "{error}");
+    }
+}
