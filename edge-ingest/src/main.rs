@@ -40,6 +40,8 @@ fn settings(options: &Options) -> anyhow::Result<Settings> {
     settings.capacity = options.capacity;
     settings.rtmps = options.rtmps();
     settings.read_tick = Duration::from_millis(options.read_tick_millis);
+    settings.limits = options.front_door.limits();
+    settings.timeouts = options.front_door.timeouts();
     settings.budgets.failures_per_minute = options.failures_per_minute;
     settings.budgets.opening_connections = options.opening_connections;
     settings.ingest_app.clone_from(&options.ingest_app);

@@ -56,7 +56,7 @@ pub struct Settings {
 
 /// How long a connection may take for each step (design of the front door; measured encoders stay
 /// far below each).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// From accept to the end of the handshake.
     pub handshake: Duration,

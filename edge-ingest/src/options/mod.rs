@@ -1,9 +1,13 @@
 //! The command line of the edge container. Every flag has an environment variable of its name.
 
+mod front_door;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
+
+pub use front_door::FrontDoor;
 
 use crate::tls::CertificateFiles;
 
@@ -67,7 +71,12 @@ pub struct Options {
     #[arg(long, env = "STREAM_SYNC_TABLE_PREFIX", default_value = "")]
     pub table_prefix: String,
     /// The shared cache, redis://HOST:PORT; without it every key is looked up in DynamoDB.
-    #[arg(long, env = "STREAM_SYNC_REDIS_URL", value_name = "URL")]
+    #[arg(
+        long,
+        env = "STREAM_SYNC_REDIS_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     pub redis_url: Option<String>,
     /// The WebSocket API's @connections URL.
     #[arg(long, env = "STREAM_SYNC_WEBSOCKET_MANAGEMENT_URL", value_name = "URL")]
@@ -98,6 +107,9 @@ pub struct Options {
         value_name = "COUNT"
     )]
     pub opening_connections: u32,
+    /// What a connection may send and how long it may take.
+    #[command(flatten)]
+    pub front_door: FrontDoor,
     /// Log filter, as in RUST_LOG: error, warn, info, debug, or target=level.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log: String,
