@@ -4,8 +4,8 @@ use std::net::TcpListener;
 use std::process::Output;
 use std::time::Duration;
 
-use anyhow::Result;
-use harness::{HANG, programs};
+use anyhow::{Context as _, Result};
+use harness::{HANG, programs, repository};
 
 const PROGRAMS: [&str; 6] = [
     "stream-sync",
@@ -158,6 +158,20 @@ async fn the_banner_says_what_to_paste_into_obs() -> Result<()> {
     let endpoints: contract::endpoints::Endpoints = serde_json::from_str(&endpoints)?;
     assert!(banner.contains(&endpoints.http), "{banner}");
     assert!(banner.contains(&endpoints.edges[0].rtmp), "{banner}");
+    let readme = std::fs::read_to_string(repository::root()?.join("README.md"))?;
+    let mut shown = repository::ffmpeg_command(&banner).context("the banner has no command")?;
+    let mut written = repository::ffmpeg_command(&readme).context("README.md has no command")?;
+    let url = shown.pop().context("the command is empty")?;
+    assert!(
+        url.starts_with(&format!("{}/live", endpoints.edges[0].rtmp)),
+        "not where it listens"
+    );
+    written.pop();
+    assert_eq!(
+        shown, written,
+        "the banner says something else than README.md"
+    );
+
     let ended = process
         .end(rustix::process::Signal::INT, Duration::from_secs(20))
         .await?;

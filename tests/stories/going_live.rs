@@ -179,7 +179,8 @@ async fn a_stream_is_live_with_its_first_media_and_not_before() -> Result<()> {
 #[tokio::test]
 async fn exactly_what_the_readme_says_for_ffmpeg_goes_live() -> Result<()> {
     let readme = std::fs::read_to_string(repository::root()?.join("README.md"))?;
-    let command = readme_command(&readme).context("README.md has no command for ffmpeg")?;
+    let command =
+        repository::ffmpeg_command(&readme).context("README.md has no command for ffmpeg")?;
     let (url, arguments) = command.split_last().context("the command is empty")?;
     assert!(
         url.starts_with("rtmp://127.0.0.1:1935/live/"),
@@ -200,18 +201,4 @@ async fn exactly_what_the_readme_says_for_ffmpeg_goes_live() -> Result<()> {
     ffmpeg.stop_normally().await?;
     dashboard.expect_status(StatusWord::Offline, HANG).await?;
     stack.stop().await
-}
-
-/// The words of README's ffmpeg command after `ffmpeg`, its lines joined.
-fn readme_command(readme: &str) -> Option<Vec<String>> {
-    let joined = readme.replace("\\\n", " ");
-    let line = joined
-        .lines()
-        .find(|line| line.trim_start().starts_with("ffmpeg "))?;
-    let words = line.split_whitespace().skip(1);
-    Some(
-        words
-            .map(|word| word.trim_matches(['"', '\'']).to_owned())
-            .collect(),
-    )
 }

@@ -151,11 +151,8 @@ mod slow {
         println!("GRACE {:?} after the kill", at - killed);
         let until = waiting.grace_until.context("nobody says until when")?;
         let since = waiting.since.context("nobody says since when")?;
-        assert_eq!(
-            since,
-            live.since.context("LIVE has no beginning")?,
-            "the session began then"
-        );
+        assert_eq!(until.since(since), grace, "GRACE is from the drop on");
+        assert_eq!(waiting.session_id, live.session_id);
         let in_grace = stack.owner.status(stack.channel()).await?;
         assert_eq!(
             (in_grace.status, in_grace.grace_until),

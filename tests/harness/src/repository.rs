@@ -43,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("stream-sync", EVERYTHING),
     ("stream-sync-tests", EVERYTHING),
+    ("stream-sync-load", &["stream-sync-rtmp"]),
 ];
 /// For the two that put the rooms together.
 const EVERYTHING: &[&str] = &["*"];
@@ -202,6 +203,25 @@ fn in_backticks(line: &str) -> impl Iterator<Item = String> {
     line.split('`').skip(1).step_by(2).map(str::to_owned)
 }
 
+/// The words after `ffmpeg` of the first such command in `text`, its lines joined.
+#[must_use]
+pub fn ffmpeg_command(text: &str) -> Option<Vec<String>> {
+    let joined = text.replace("\\\n", " ");
+    joined.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_command = |pair: &[&str]| {
+            pair[0] == "ffmpeg" && pair[1].starts_with('-') && !pair[1].starts_with("--")
+        };
+        let place = words.windows(2).position(is_command)?;
+        Some(
+            words[place + 1..]
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect(),
+        )
+    })
+}
+
 /// The names of all test functions in the repository's Rust sources, and the titles of all tests in
 /// its TypeScript and JavaScript ones.
 ///
@@ -310,6 +330,14 @@ mod unit {
             promise("Three", &["b", "c"]),
         ];
         assert_eq!(promises(text), expected);
+    }
+
+    #[test]
+    fn a_command_for_ffmpeg_may_go_on_over_lines_and_is_told_from_prose() {
+        let text =
+            "OBS, ffmpeg --RTMP--> edge\n  ffmpeg   ffmpeg -re -i a \\\n      -f flv rtmp://b/c\n";
+        let words = ffmpeg_command(text).unwrap();
+        assert_eq!(words, ["-re", "-i", "a", "-f", "flv", "rtmp://b/c"]);
     }
 
     #[test]

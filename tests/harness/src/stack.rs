@@ -205,7 +205,19 @@ impl Stack {
             "something panicked: {}",
             self.log()
         );
+        let errors: Vec<String> = self.errors();
+        ensure!(
+            errors.is_empty(),
+            "a person should look at this: {errors:#?}"
+        );
         self.check_for_keys()
+    }
+
+    /// ERROR means that a person should look; in a story nobody should have to.
+    fn errors(&self) -> Vec<String> {
+        let log = self.process.stderr();
+        let errors = log.lines().filter(|line| line.contains(" ERROR "));
+        errors.map(str::to_owned).collect()
     }
 
     /// The banner shows the demo channel's key to who started the program; nothing else does.
