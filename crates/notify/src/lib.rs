@@ -96,10 +96,13 @@ impl Notifier {
             return Pushed::default();
         };
         // Collected first: a stream that holds the closure would make this future unfit for spawning.
-        let posts: Vec<_> = connections.iter().map(|connection_id| {
-            let posted = self.post_to(user_id, connection_id, bytes.clone());
-            tokio::time::timeout_at(deadline, posted)
-        }).collect();
+        let posts: Vec<_> = connections
+            .iter()
+            .map(|connection_id| {
+                let posted = self.post_to(user_id, connection_id, bytes.clone());
+                tokio::time::timeout_at(deadline, posted)
+            })
+            .collect();
         let mut posts = stream::iter(posts).buffer_unordered(MAX_POSTS_OF_A_PUSH);
         let mut pushed = Pushed::default();
         while let Some(posted) = posts.next().await {
@@ -145,7 +148,11 @@ impl Notifier {
             // The semaphore is never closed; if it were, the bound would be gone and nothing else.
             let _place = self.places.acquire().await;
             let request = self.management.post_to_connection();
-            request.connection_id(connection_id).data(bytes).send().await
+            request
+                .connection_id(connection_id)
+                .data(bytes)
+                .send()
+                .await
         };
         // The wait for a place counts: what comes too late is of no use.
         let answer = tokio::time::timeout(POST_TIMEOUT, posted).await;

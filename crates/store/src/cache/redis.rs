@@ -97,6 +97,8 @@ impl Redis {
         let (tried, mut first) = watch::channel(false);
         let keeper = Arc::clone(&link);
         let until = stop.clone();
+        // From here on the task ends with this guard, also where this start is given up.
+        let stop_on_drop = stop.clone().drop_guard();
         let task = tokio::spawn(async move { keeper.keep(controls, tried, until).await });
         // Neither a slow Redis nor one that is away holds up the start.
         let _ = tokio::time::timeout(START_WAIT, first.wait_for(|tried| *tried)).await;
@@ -107,7 +109,7 @@ impl Redis {
                 .time_to_live(NEAR_TTL)
                 .build(),
             task: Mutex::new(Some(task)),
-            _stop_on_drop: stop.clone().drop_guard(),
+            _stop_on_drop: stop_on_drop,
             stop,
         })
     }

@@ -40,7 +40,7 @@ async fn a_new_channel_is_found_listed_and_open() {
         Some(new.clone())
     );
     let listed = store.channels_of(&new.user_id, 10, None).await;
-    assert_eq!(listed.expect("read").items, [new.clone()]);
+    assert_eq!(listed.expect("read").items, std::slice::from_ref(&new));
     assert_eq!(store.gate(&new.id).await.expect("read"), Gate::default());
     let stranger = store.channels_of(&user("stranger"), 10, None).await;
     assert_eq!(stranger.expect("read").items, []);
