@@ -54,6 +54,12 @@ pub enum Error {
     /// A command that does not begin with a name.
     #[error("command without a name")]
     CommandShape,
+    /// An app, tcUrl or publish name longer than allowed.
+    #[error("app, tcUrl or publish name longer than {limit} bytes")]
+    NameLength {
+        /// Bytes allowed for each.
+        limit: usize,
+    },
     /// A command that needs `connect` first.
     #[error("command before connect")]
     NotConnected,

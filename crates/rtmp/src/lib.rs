@@ -39,6 +39,8 @@ mod counters;
 mod error;
 mod event;
 mod facts;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod handshake;
 pub mod limits;
 mod message;

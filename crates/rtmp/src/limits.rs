@@ -37,9 +37,13 @@ pub const VIDEO_MESSAGE_BYTES: u32 = 4 * 1024 * 1024;
 /// audio message and room for the rest.
 pub const PARTIAL_BYTES: usize = 6 * 1024 * 1024;
 
-/// The same before a publish is accepted, in bytes: with input held, queues and output it keeps
-/// an unknown peer under 64 KiB.
-pub const PARTIAL_BYTES_BEFORE_PUBLISH: usize = 24 * 1024;
+/// The same before a publish is accepted, in bytes: one full command and room for the rest. With
+/// input held, replies and names it keeps an unknown peer under 64 KiB.
+pub const PARTIAL_BYTES_BEFORE_PUBLISH: usize = 20 * 1024;
+
+/// Longest app, tcUrl and publish name, each, in bytes. Signed keys with their query have a few
+/// hundred.
+pub const NAME_BYTES: usize = 2 * 1024;
 
 /// Everything a peer may send before its publish is accepted, in bytes. Honest dialogues take
 /// about 4 KiB.
@@ -52,8 +56,8 @@ pub const HELD_INPUT_BYTES: usize = 16 * 1024;
 /// `createStream` requests of one connection. Encoders send one.
 pub const CREATED_STREAMS: u32 = 4;
 
-/// Bytes of replies that may wait to be written. A whole dialogue is under 2 KiB.
-pub const OUTPUT_BYTES: usize = 16 * 1024;
+/// Bytes of replies that may wait to be written. The handshake has 3 KiB, a whole dialogue 2 KiB.
+pub const OUTPUT_BYTES: usize = 8 * 1024;
 
 /// Events that may wait to be polled. Only wanted media comes in numbers: a read of 64 KiB of the
 /// smallest honest audio frames gives fewer.
@@ -91,6 +95,8 @@ pub struct Limits {
     pub partial_bytes: usize,
     /// See [`PARTIAL_BYTES_BEFORE_PUBLISH`].
     pub partial_bytes_before_publish: usize,
+    /// See [`NAME_BYTES`].
+    pub name_bytes: usize,
     /// See [`INPUT_BYTES_BEFORE_PUBLISH`].
     pub input_bytes_before_publish: u64,
     /// See [`HELD_INPUT_BYTES`].
@@ -121,6 +127,7 @@ impl Default for Limits {
             video_message_bytes: VIDEO_MESSAGE_BYTES,
             partial_bytes: PARTIAL_BYTES,
             partial_bytes_before_publish: PARTIAL_BYTES_BEFORE_PUBLISH,
+            name_bytes: NAME_BYTES,
             input_bytes_before_publish: INPUT_BYTES_BEFORE_PUBLISH,
             held_input_bytes: HELD_INPUT_BYTES,
             created_streams: CREATED_STREAMS,

@@ -399,3 +399,34 @@ fn old_audio_formats_tell_themselves_by_their_flags() {
         assert_eq!(facts.sample_rate.zip(facts.channels), sound);
     }
 }
+
+#[test]
+fn a_sequence_header_at_zero_is_no_jump() {
+    let driver = publish(&[
+        (VIDEO, 0, [&[0x17, 0, 0, 0, 0][..], &AVC_RECORD].concat()),
+        (VIDEO, 500_000, vec![0x17, 1, 0, 0, 0, 1]),
+        (VIDEO, 0, [&[0x17, 0, 0, 0, 0][..], &AVC_RECORD].concat()),
+        (VIDEO, 500_040, vec![0x27, 1, 0, 0, 0, 1]),
+    ]);
+    let counters = driver.session.counters();
+    assert_eq!(counters.timestamp_jumps, 0);
+    assert_eq!(counters.first_video_timestamp_ms, 500_000);
+    assert_eq!(counters.last_video_timestamp_ms, 500_040);
+    let timestamps: Vec<u64> = media(&driver).iter().map(|media| media.timestamp).collect();
+    assert_eq!(timestamps, [0, 500_000, 0, 500_040]);
+}
+
+#[test]
+fn media_wanted_in_the_middle_of_a_message_begins_with_the_next_one() {
+    let long = [&[0x27, 1, 0, 0, 0][..], &[1; 1_000]].concat();
+    let message = wire::message(6, 0, VIDEO, &long);
+    let mut driver = Driver::new(Media::Unwanted);
+    driver.feed(&wire::published()).unwrap();
+    driver.feed(&message[..500]).unwrap();
+    driver.session.want_media(true);
+    driver.feed(&message[500..]).unwrap();
+    assert_eq!(driver.session.counters().video_frames, 1);
+    assert!(media(&driver).is_empty());
+    driver.feed(&message).unwrap();
+    assert_eq!(media(&driver)[0].payload.len(), long.len());
+}

@@ -15,12 +15,13 @@ const PS: u32 = 29;
 
 pub(super) fn from_configuration(configuration: &[u8]) -> Option<AudioFacts> {
     let mut bits = Bits::new(configuration);
-    let object_type = object_type(&mut bits)?;
-    let base_rate = sample_rate(&mut bits)?;
+    let mut object_type = object_type(&mut bits)?;
+    let mut rate = sample_rate(&mut bits)?;
     let channels = bits.read(4)?;
-    let mut rate = base_rate;
     if object_type == SBR || object_type == PS {
         rate = sample_rate(&mut bits)?;
+    } else if let Some((extension, extended_rate)) = trailing_extension(&mut bits, object_type) {
+        (object_type, rate) = (extension, extended_rate);
     }
     let mut facts = AudioFacts::new(AudioCodec::Aac);
     facts.profile = profile(object_type);
@@ -34,6 +35,26 @@ pub(super) fn from_configuration(configuration: &[u8]) -> Option<AudioFacts> {
         _ => None,
     };
     Some(facts)
+}
+
+/// Band replication announced behind the configuration of plain AAC, where old decoders do not
+/// look: the object type it amounts to, and its rate.
+fn trailing_extension(bits: &mut Bits<'_>, object_type: u32) -> Option<(u32, u32)> {
+    const LC: u32 = 2;
+    const SBR_FOLLOWS: u32 = 0x2B7;
+    const PS_FOLLOWS: u32 = 0x548;
+    bits.skip(1)?;
+    let has_core_coder = bits.flag()?;
+    let has_extension = bits.flag()?;
+    if object_type != LC || has_core_coder || has_extension {
+        return None;
+    }
+    if bits.read(11)? != SBR_FOLLOWS || bits.read(5)? != SBR || !bits.flag()? {
+        return None;
+    }
+    let rate = sample_rate(bits)?;
+    let has_stereo = bits.read(11) == Some(PS_FOLLOWS) && bits.flag() == Some(true);
+    Some((if has_stereo { PS } else { SBR }, rate))
 }
 
 fn object_type(bits: &mut Bits<'_>) -> Option<u32> {
@@ -80,6 +101,11 @@ mod tests {
         assert_eq!(read(&[0x11, 0xB0]), (Some("LC"), 48_000, Some(6)));
         // HE-AAC: 24 kHz core, 48 kHz after band replication.
         assert_eq!(read(&[0x2B, 0x11, 0x88]), (Some("HE-AAC"), 48_000, Some(2)));
+        // The same, announced behind a plain configuration; with parametric stereo too.
+        let trailing = [0x13, 0x10, 0x56, 0xE5, 0x98];
+        assert_eq!(read(&trailing), (Some("HE-AAC"), 48_000, Some(2)));
+        let stereo = [0x13, 0x08, 0x56, 0xE5, 0x9D, 0x48, 0x80];
+        assert_eq!(read(&stereo), (Some("HE-AACv2"), 48_000, Some(2)));
         assert_eq!(from_configuration(&[]), None);
         assert_eq!(from_configuration(&[0x17]), None);
     }

@@ -112,9 +112,77 @@ fn skip_picture_description(bits: &mut Bits<'_>) -> Option<()> {
     Some(())
 }
 
+/// Puts bytes through every reader of this module.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_everything(bytes: &[u8]) {
+    let readers = [
+        h264::from_configuration,
+        h264::from_unit,
+        hevc::from_configuration,
+        vvc::from_configuration,
+        av1::from_configuration,
+        av1::from_units,
+        vpx::vp9_from_configuration,
+        vpx::vp9_from_keyframe,
+        vpx::vp8_from_keyframe,
+    ];
+    for read in readers {
+        read(bytes);
+    }
+    let readers = [
+        aac::from_configuration,
+        frames::opus,
+        frames::flac,
+        frames::dolby,
+        frames::mp3,
+    ];
+    for read in readers {
+        read(bytes);
+    }
+}
+
 #[cfg(test)]
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<char> = text.chars().collect();
     let byte = |pair: &[char]| u8::from_str_radix(&String::from_iter(pair), 16).unwrap();
     digits.chunks(2).map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    /// The end of a configuration record changed, so that every field behind its head is.
+    #[test]
+    fn no_bitstream_makes_a_reader_panic() {
+        let heads: [&[u8]; 12] = [
+            b"",
+            b"\x01\x64\0\x28\xFF\xE1\0\x40\x67",
+            b"\x67\x64\0\x28",
+            &[1; 22],
+            b"\x81\x05\x0C\0\x0A",
+            b"\x0A\x0B",
+            b"\x82\x49\x83\x42",
+            b"OpusHead",
+            b"fLaC\x80",
+            b"\x0B\x77",
+            b"\xFF\xFB",
+            b"\xFF\0\x11\x5F",
+        ];
+        let mut random = StdRng::seed_from_u64(5);
+        for round in 0..60_000 {
+            let mut bytes = heads[round % heads.len()].to_vec();
+            let sparse = random.random_range(1..=8);
+            for _ in 0..random.random_range(0..120) {
+                let byte = if random.random_ratio(1, sparse) {
+                    random.random()
+                } else {
+                    0
+                };
+                bytes.push(byte);
+            }
+            read_everything(&bytes);
+        }
+    }
 }

@@ -73,6 +73,8 @@ impl Core {
             return Err(Error::SecondConnect);
         }
         let info = connect::info(command.argument(0));
+        self.check_name(&info.app)?;
+        self.check_name(&info.tc_url)?;
         let capabilities = &info.capabilities;
         self.can_reconnect = capabilities.reconnect();
         self.connect_answer = Some(ConnectAnswer {
@@ -130,15 +132,14 @@ impl Core {
         if self.publishes >= limit {
             return Err(Error::CreatedStreams { limit });
         }
+        let name = command.argument(1).and_then(Value::text);
+        let publish_name = Secret::new(name.unwrap_or_default().into_owned());
+        self.check_name(&publish_name)?;
         self.publishes = self.publishes.saturating_add(1);
         self.publishing_stream = command.stream_id;
         self.phase = Phase::PublishPending;
-        let name = command
-            .argument(1)
-            .and_then(Value::text)
-            .unwrap_or_default();
         self.push(Event::PublishRequested(PublishRequest {
-            publish_name: Secret::new(name.into_owned()),
+            publish_name,
             stream_id: command.stream_id,
         }))?;
         Ok(Flow::Pause)

@@ -18,6 +18,7 @@ mod timeline;
 mod tracks;
 
 use crate::chunk::{self, Body, Flow, Keep};
+use crate::event::Secret;
 use crate::handshake::{Handshake, SERVER_RANDOM_BYTES};
 use crate::reply::Writer;
 use crate::{Counters, Error, Event, Limits, StreamFacts, message};
@@ -141,6 +142,8 @@ impl Session {
         if input.len() > limit.saturating_sub(self.held.len()) {
             return Err(Error::HeldInput { limit });
         }
+        // Exactly, so that what is held is what it costs.
+        self.held.reserve_exact(input.len());
         self.held.extend_from_slice(input);
         Ok(())
     }
@@ -294,6 +297,14 @@ impl Core {
             received: 0,
             acknowledged: 0,
         }
+    }
+
+    fn check_name(&self, name: &Secret) -> Result<(), Error> {
+        let limit = self.limits.name_bytes;
+        if name.expose().len() > limit {
+            return Err(Error::NameLength { limit });
+        }
+        Ok(())
     }
 
     fn push(&mut self, event: Event) -> Result<(), Error> {

@@ -123,9 +123,11 @@ impl Publication {
         };
         let keep = self.wanted || tag.purpose == Purpose::SequenceStart;
         let payload = match (keep, body) {
-            (true, Body::Assembled(bytes)) => Bytes::from(bytes),
-            (true, body) => Bytes::copy_from_slice(body.bytes()),
+            // Begun when nobody wanted it: its end is lost.
+            (_, Body::Prefix(bytes)) => return self.packets(header, bytes, None, events),
             (false, body) => return self.packets(header, body.bytes(), None, events),
+            (true, Body::Borrowed(bytes)) => Bytes::copy_from_slice(bytes),
+            (true, Body::Assembled(bytes)) => Bytes::from(bytes),
         };
         self.packets(header, &payload, Some(&payload), events);
     }
@@ -148,7 +150,7 @@ impl Publication {
                 events.push_back(Event::MediaStarted);
             }
             let timestamp = match noted {
-                Some(noted) => noted.step.timestamp,
+                Some(noted) => noted.timestamp,
                 None => u64::from(header.timestamp),
             };
             if let Some(payload) = payload {
@@ -173,11 +175,16 @@ impl Publication {
             let noted = self.tracks.audio(header.timestamp, tag, packet, facts);
             (noted, MediaCodec::Audio(packet.codec.audio()))
         };
-        if let Some(noted) = noted {
-            let jumps = u64::from(noted.step.jumped);
+        if let Some(Noted {
+            main,
+            step: Some(step),
+            ..
+        }) = noted
+        {
+            let jumps = u64::from(step.jumped);
             self.counters.timestamp_jumps = self.counters.timestamp_jumps.saturating_add(jumps);
-            if noted.main && tag.purpose == Purpose::Coded {
-                self.count_coded(&noted.step, is_video, tag.keyframe);
+            if main {
+                self.count_coded(&step, is_video, tag.keyframe);
             }
         }
         (noted, codec)
@@ -236,8 +243,9 @@ impl Publication {
             Err(_) => self.unreadable(),
         }
         let payload = match body {
+            Body::Prefix(_) => return,
+            Body::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
             Body::Assembled(bytes) => Bytes::from(bytes),
-            body => Bytes::copy_from_slice(body.bytes()),
         };
         let media = Media {
             kind: MediaKind::Data,

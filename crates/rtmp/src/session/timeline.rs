@@ -33,6 +33,15 @@ impl Timeline {
         self.last
     }
 
+    /// The timestamp of something that goes with the track without being part of its time, such as
+    /// a sequence header, which encoders send at zero.
+    pub(super) fn place(&self, wire: u32) -> u64 {
+        match self.last {
+            Some(last) => continued(last, wire),
+            None => u64::from(wire),
+        }
+    }
+
     pub(super) fn advance(&mut self, wire: u32) -> Step {
         let Some(last) = self.last else {
             self.last = Some(u64::from(wire));

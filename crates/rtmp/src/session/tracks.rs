@@ -13,7 +13,10 @@ use crate::tag::{Packet, Purpose, Tag};
 pub(super) struct Noted {
     /// Whether it belongs to the main track of its kind.
     pub(super) main: bool,
-    pub(super) step: Step,
+    /// Continued across wraps, milliseconds.
+    pub(super) timestamp: u64,
+    /// How a coded packet moved the track's clock.
+    pub(super) step: Option<Step>,
 }
 
 #[derive(Debug)]
@@ -51,11 +54,7 @@ impl Tracks {
         let codec = packet.codec.video();
         let index = place(&mut self.video, packet.track, self.limit)?;
         let track = self.video.get_mut(index)?;
-        let step = track.timeline.advance(wire);
-        let noted = Noted {
-            main: index == 0,
-            step,
-        };
+        let noted = track.note(wire, tag, index == 0);
         if tag.purpose == Purpose::Nothing {
             return Some(noted);
         }
@@ -64,10 +63,10 @@ impl Tracks {
             *facts = VideoFacts::new(codec);
         }
         if let Some(picture) = codec::picture(codec, tag, packet) {
-            show(facts, picture);
+            show(facts, picture, tag.purpose);
         }
-        if tag.purpose == Purpose::Coded {
-            track.picture(&step, tag.keyframe, packet.composition_offset, facts);
+        if let Some(step) = &noted.step {
+            track.picture(step, tag.keyframe, packet.composition_offset, facts);
         }
         Some(noted)
     }
@@ -82,11 +81,7 @@ impl Tracks {
     ) -> Option<Noted> {
         let codec = packet.codec.audio();
         let index = place(&mut self.audio, packet.track, self.limit)?;
-        let step = self.audio.get_mut(index)?.timeline.advance(wire);
-        let noted = Noted {
-            main: index == 0,
-            step,
-        };
+        let noted = self.audio.get_mut(index)?.note(wire, tag, index == 0);
         if tag.purpose == Purpose::Nothing {
             return Some(noted);
         }
@@ -122,6 +117,17 @@ impl Track {
             timeline: Timeline::default(),
             keyframe: None,
             latest_shown: None,
+        }
+    }
+
+    /// Moves the clock by a coded packet, and only by such.
+    fn note(&mut self, wire: u32, tag: &Tag<'_>, main: bool) -> Noted {
+        let coded = tag.purpose == Purpose::Coded;
+        let timestamp = self.timeline.place(wire);
+        Noted {
+            main,
+            timestamp,
+            step: coded.then(|| self.timeline.advance(wire)),
         }
     }
 
@@ -194,8 +200,12 @@ fn audio_facts(
     Some(&mut track.facts)
 }
 
-/// A keyframe may tell less than the configuration did; what it leaves out stays.
-fn show(facts: &mut VideoFacts, picture: Picture) {
+/// A sequence header with a size replaces what was known. Others, and keyframes, may tell less
+/// than was known; what they leave out stays.
+fn show(facts: &mut VideoFacts, picture: Picture, purpose: Purpose) {
+    if purpose == Purpose::SequenceStart && picture.width.is_some() {
+        facts.frame_rate = None;
+    }
     facts.profile = picture.profile.or(facts.profile);
     facts.level = picture.level.or(facts.level.take());
     facts.width = picture.width.or(facts.width);
