@@ -69,8 +69,19 @@ impl Ffmpeg {
     /// # Errors
     /// When ffmpeg is not installed.
     pub fn run<'a>(arguments: impl Iterator<Item = &'a str>, url: &str) -> Result<Self> {
+        Self::run_build(programs::of_the_machine("ffmpeg")?, arguments, url)
+    }
+
+    /// Runs this ffmpeg with these arguments, then `url`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn run_build<'a>(
+        mut command: Command,
+        arguments: impl Iterator<Item = &'a str>,
+        url: &str,
+    ) -> Result<Self> {
         let progress = tempfile::tempdir()?;
-        let mut command: Command = programs::of_the_machine("ffmpeg")?;
         command.args([
             "-hide_banner",
             "-nostdin",

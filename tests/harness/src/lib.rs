@@ -16,6 +16,7 @@
 pub mod api;
 pub mod canary;
 pub mod dashboard;
+pub mod encoders;
 pub mod ffmpeg;
 pub mod process;
 pub mod programs;

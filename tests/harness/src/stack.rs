@@ -31,6 +31,8 @@ pub struct Options {
     pub state: Option<PathBuf>,
     /// Further arguments.
     pub more: Vec<String>,
+    /// What errors in the log are part of the story; any other fails it.
+    pub expected_errors: Vec<String>,
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
             redis: None,
             state: None,
             more: Vec::new(),
+            expected_errors: Vec::new(),
         }
     }
 }
@@ -61,6 +64,7 @@ pub struct Stack {
     /// The keys of this story.
     pub canary: Canary,
     directory: TempDir,
+    expected_errors: Vec<String>,
 }
 
 impl Stack {
@@ -111,6 +115,7 @@ impl Stack {
             nobody,
             canary,
             directory,
+            expected_errors: options.expected_errors,
         })
     }
 
@@ -213,10 +218,11 @@ impl Stack {
         self.check_for_keys()
     }
 
-    /// ERROR means that a person should look; in a story nobody should have to.
+    /// ERROR means that a person should look; where a story expects none, nobody should have to.
     fn errors(&self) -> Vec<String> {
         let log = self.process.stderr();
-        let errors = log.lines().filter(|line| line.contains(" ERROR "));
+        let expected = |line: &str| self.expected_errors.iter().any(|text| line.contains(text));
+        let errors = (log.lines()).filter(|line| line.contains(" ERROR ") && !expected(line));
         errors.map(str::to_owned).collect()
     }
 
