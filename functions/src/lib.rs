@@ -16,6 +16,7 @@
 //! and fencing of silent edges; each comes with its own issue.
 
 mod authenticator;
+mod chain;
 mod function;
 mod http;
 mod keyring;

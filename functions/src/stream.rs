@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use store::Store;
 
+use crate::chain::Chain;
 use crate::service::fanout;
 use crate::{Error, StatusFanout};
 
@@ -45,8 +46,7 @@ pub(crate) async fn answer(
     let mut failures = Vec::new();
     for Record { dynamodb: change } in batch.records {
         if let Err(error) = follow(services, &change, now).await {
-            let error: &(dyn std::error::Error + 'static) = &error;
-            tracing::warn!(error, "batch stopped; it goes on from this record");
+            tracing::warn!(error = %Chain(&error), "batch stopped; it goes on from this record");
             failures.push(json!({ "itemIdentifier": change.sequence_number }));
             break;
         }
@@ -70,9 +70,8 @@ async fn follow(
     };
     match followed {
         Err(error @ store::Error::Corrupt { .. }) => {
-            let error: &(dyn std::error::Error + 'static) = &error;
             tracing::error!(
-                error,
+                error = %Chain(&error),
                 sequence_number = change.sequence_number,
                 "record passed over"
             );

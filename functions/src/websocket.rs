@@ -9,6 +9,8 @@ use http::StatusCode;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use serde_json::{Value, json};
 
+use crate::chain::Chain;
+use crate::service::Error as ServiceError;
 use crate::service::websocket::{self as service, Refused};
 use crate::{Error, Websocket};
 
@@ -78,12 +80,15 @@ async fn message(
     }
 }
 
-fn finished(result: Result<(), crate::service::Error>) -> StatusCode {
+fn finished(result: Result<(), ServiceError>) -> StatusCode {
     match result {
         Ok(()) => StatusCode::OK,
+        Err(error @ ServiceError::Unavailable(_)) => {
+            tracing::warn!(error = %Chain(&error), "store unavailable");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Err(error) => {
-            let error: &(dyn std::error::Error + 'static) = &error;
-            tracing::error!(error, "event of a WebSocket failed");
+            tracing::error!(error = %Chain(&error), "event of a WebSocket failed");
             StatusCode::INTERNAL_SERVER_ERROR
         }
     }

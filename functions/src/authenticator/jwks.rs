@@ -24,6 +24,8 @@ use jsonwebtoken::jwk::{
 use jsonwebtoken::{Algorithm, DecodingKey};
 use tokio::sync::Mutex;
 
+use crate::chain::Chain;
+
 use super::{InvalidUrl, Rejection};
 
 /// Keys are read again no sooner than this after they were read.
@@ -148,8 +150,7 @@ impl Keys {
                 self.known.store(Arc::new(usable(&set)));
             }
             Err(error) => {
-                let error: &(dyn std::error::Error + 'static) = &error;
-                tracing::warn!(error, url = source.url, "identity provider's keys not read");
+                tracing::warn!(error = %Chain(&error), url = source.url, "identity provider's keys not read");
             }
         }
     }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use contract::problem::{Code, Problem as Body};
 
+use crate::chain::Chain;
 use crate::service::Error;
 
 /// A problem as an answer.
@@ -89,13 +90,11 @@ impl From<Error> for Problem {
                 "the channel is live; end the stream first",
             ),
             Error::Unavailable(_) => {
-                let error: &(dyn std::error::Error + 'static) = &error;
-                tracing::warn!(error, "store unavailable");
+                tracing::warn!(error = %Chain(&error), "store unavailable");
                 problem(Code::Unavailable, "the store is away; try again")
             }
             Error::Store(_) | Error::Keyring(_) => {
-                let error: &(dyn std::error::Error + 'static) = &error;
-                tracing::error!(error, "request failed");
+                tracing::error!(error = %Chain(&error), "request failed");
                 internal()
             }
         }

@@ -10,6 +10,7 @@ use domain::edge::Edge;
 
 use super::Error;
 use crate::Api;
+use crate::chain::Chain;
 
 /// The edges that take publishers: those of this region first, then the least loaded.
 pub(crate) async fn endpoints(api: &Api) -> Result<Vec<IngestEndpoint>, Error> {
@@ -35,8 +36,7 @@ pub(crate) async fn ingests(api: &Api) -> Result<Ingests, Error> {
 /// Never fails: a key that was just made must reach its owner even when the list cannot be read.
 pub(super) async fn url_for(api: &Api, region: &str) -> String {
     let edges = api.store.edges().await.unwrap_or_else(|error| {
-        let error: &(dyn std::error::Error + 'static) = &error;
-        tracing::warn!(error, "edges not read; the default ingest address is shown");
+        tracing::warn!(error = %Chain(&error), "edges not read; the default ingest address is shown");
         Vec::new()
     });
     let nearest = ordered(edges, region).into_iter().next();

@@ -20,6 +20,8 @@ use domain::{EdgeId, Timestamp};
 use serde::Serialize;
 use store::{Error, Store, Written};
 
+use crate::chain::Chain;
+
 /// What one run did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub(crate) struct Reaped {
@@ -61,8 +63,7 @@ pub(crate) async fn reap(store: &Store, now: Timestamp) -> Result<Reaped, Error>
             Ok(Outcome::Dropped) => reaped.dropped += 1,
             Ok(Outcome::Outrun) => reaped.outrun += 1,
             Err(error) => {
-                let error: &(dyn std::error::Error + 'static) = &error;
-                tracing::warn!(error, channel_id = %item.channel_id, "item not finished");
+                tracing::warn!(error = %Chain(&error), channel_id = %item.channel_id, "item not finished");
                 reaped.failed += 1;
             }
         }

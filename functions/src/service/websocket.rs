@@ -13,6 +13,7 @@ use domain::Timestamp;
 
 use super::{Error, channel, ticket};
 use crate::Websocket;
+use crate::chain::Chain;
 
 /// Longest life of a connection's record: API Gateway ends every socket after 2 h.
 const MAX_LIFE: Duration = Duration::from_secs(2 * 60 * 60 + 10 * 60);
@@ -115,8 +116,7 @@ async fn post(websocket: &Websocket, connection_id: &str, message: &ServerMessag
         Ok(()) => {}
         Err(notify::Error::Gone) => tracing::debug!(connection_id, "dashboard is gone"),
         Err(error) => {
-            let error: &(dyn std::error::Error + 'static) = &error;
-            tracing::warn!(error, connection_id, "answer not posted");
+            tracing::warn!(error = %Chain(&error), connection_id, "answer not posted");
         }
     }
 }

@@ -12,13 +12,14 @@ use anyhow::Context as _;
 use clap::Parser;
 use clap::error::ErrorKind;
 use domain::{ChannelId, Timestamp};
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 use store::Store;
 use tracing_subscriber::EnvFilter;
 
 pub use self::options::{ApiOptions, ReaperOptions, StatusFanoutOptions, WebsocketOptions};
-use crate::Function;
+use crate::chain::Chain;
+use crate::{Error, Function};
 
 /// Lambda sets it for every function; without it nobody sends events.
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
@@ -37,8 +38,7 @@ pub async fn run<O: Options>() -> ExitCode {
     match serve(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let error: &(dyn std::error::Error + 'static) = error.as_ref();
-            tracing::error!(error, "function cannot run");
+            tracing::error!(error = %Chain(error.as_ref()), "function cannot run");
             ExitCode::FAILURE
         }
     }
@@ -48,17 +48,20 @@ async fn serve(options: impl Options) -> anyhow::Result<()> {
     let function = options.start().await?;
     let answer = |event: LambdaEvent<Value>| {
         let function = &function;
-        async move {
-            function
-                .invoke(event.payload)
-                .await
-                .map_err(lambda_runtime::Error::from)
-        }
+        async move { function.invoke(event.payload).await.map_err(diagnostic) }
     };
     lambda_runtime::run(service_fn(answer))
         .await
         .map_err(|error| anyhow::anyhow!(error))
         .context("the Lambda runtime ended")
+}
+
+/// What Lambda shows of a failed invocation.
+fn diagnostic(error: Error) -> Diagnostic {
+    Diagnostic {
+        error_type: "functions::Error".into(),
+        error_message: Chain(&error).to_string(),
+    }
 }
 
 fn parse<O: Options>() -> O {
@@ -91,8 +94,7 @@ fn write_logs() {
 async fn open(store: &Store) {
     let nobody = ChannelId::from_random([0; 16]);
     if let Err(error) = store.live(&nobody).await {
-        let error: &(dyn std::error::Error + 'static) = &error;
-        tracing::warn!(error, "store not reached yet");
+        tracing::warn!(error = %Chain(&error), "store not reached yet");
     }
 }
 

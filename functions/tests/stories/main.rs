@@ -4,6 +4,7 @@
 //! The store runs on an embedded DynamoDB, the dashboards are a small `@connections` server, and
 //! tokens are signed here.
 
+mod binaries;
 mod channels;
 mod credentials;
 mod fanout;

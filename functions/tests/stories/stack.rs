@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 
 pub(crate) use self::dashboards::Dashboards;
 use self::identity::Identity;
+pub(crate) use self::identity::{AUDIENCE, ISSUER};
 
 /// Tests share their processors with builds: a slow answer must not look like a broken store.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,6 +35,7 @@ pub(crate) struct Stack {
     pub(crate) status_fanout: Function,
     pub(crate) reaper: Function,
     pub(crate) dashboards: Dashboards,
+    pub(crate) database_url: String,
     identity: Identity,
     database: aws_sdk_dynamodb::Client,
 }
@@ -96,6 +98,7 @@ impl Stack {
             reaper: functions::reaper(services.clone()),
             services,
             dashboards,
+            database_url: database_url.to_owned(),
             identity,
             database,
         }
@@ -136,6 +139,11 @@ impl Stack {
             headers: answer["headers"].clone(),
             body: serde_json::from_str(text).unwrap_or(Value::Null),
         }
+    }
+
+    /// Where the identity provider's public keys are.
+    pub(crate) async fn jwks_url(&self) -> String {
+        self.identity.serve().await
     }
 
     pub(crate) fn bearer(&self, user: &str) -> String {
@@ -311,7 +319,7 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::default() + since.expect("after 1970")
 }
 
-fn http_event(method: &str, path: &str, headers: Value, body: Option<&str>) -> Value {
+pub(crate) fn http_event(method: &str, path: &str, headers: Value, body: Option<&str>) -> Value {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut all = json!({
         "host": "api.example",
