@@ -3,10 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-/// After the window the publishers go on for so long, so that whoever watches the server can still
-/// read figures that belong to live publishers.
-const HOLD: Duration = Duration::from_secs(1);
-
 /// What a run was asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wishes {
@@ -16,6 +12,9 @@ pub(crate) struct Wishes {
     pub(crate) storm: bool,
     /// Length of the measured window, after which the run ends.
     pub(crate) window: Option<Duration>,
+    /// After the window the publishers go on for so long, so that whoever watches the server can
+    /// still read figures that belong to live publishers.
+    pub(crate) hold: Duration,
     /// The run ends by then, whatever has happened.
     pub(crate) duration: Duration,
 }
@@ -101,9 +100,12 @@ impl Course {
                     return None;
                 }
             },
-            Stage::Measuring { until } if now >= until => {
-                (Stage::Holding { until: now + HOLD }, Step::WindowEnds)
-            }
+            Stage::Measuring { until } if now >= until => (
+                Stage::Holding {
+                    until: now + self.wishes.hold,
+                },
+                Step::WindowEnds,
+            ),
             Stage::Holding { until } if now >= until => (Stage::Ended, Step::End),
             Stage::Starting
             | Stage::ComingBack
@@ -146,6 +148,7 @@ mod tests {
             settle: SECOND * 2,
             storm: false,
             window: None,
+            hold: SECOND,
             duration: SECOND * 100,
         }
     }

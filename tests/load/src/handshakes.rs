@@ -9,7 +9,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::dialogue::{Dialogue, SERVER_HANDSHAKE_BYTES};
-use crate::measure::summary;
+use crate::measure::{seconds, summary};
 use crate::report::Handshakes;
 use crate::target::Target;
 
@@ -84,7 +84,7 @@ pub(crate) fn run(target: &Target, wishes: Wishes) -> io::Result<Handshakes> {
         completed: counted.completed.len(),
         failed: counted.failed,
         timed_out: counted.timed_out,
-        seconds: began.elapsed().as_secs_f64(),
+        seconds: seconds(began.elapsed()),
         handshake_ms: summary(&counted.completed),
     })
 }

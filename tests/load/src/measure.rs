@@ -42,6 +42,12 @@ pub fn milliseconds(wait: Duration) -> f64 {
     (wait.as_secs_f64() * 1e6).round() / 1e3
 }
 
+/// Seconds, to a microsecond.
+#[must_use]
+pub fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e6
+}
+
 /// Buckets of one power of two.
 const STEPS: usize = 16;
 /// Powers of two: microseconds up to an hour.

@@ -90,6 +90,11 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
     window: Option<u64>,
 
+    /// Go on so long after the window, for whoever asks the server about its publishers, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, requires = "window",
+          value_parser = clap::value_parser!(u64).range(0..=600))]
+    hold: u64,
+
     /// Bytes of a chunk; OBS has 4096, GStreamer's rtmp2sink 128
     #[arg(long, value_name = "BYTES", default_value_t = 4096,
           value_parser = clap::value_parser!(u32).range(SMALLEST_CHUNK..=i64::from(MAX_CHUNK_BYTES)))]
@@ -175,6 +180,7 @@ impl Options {
             settle: Duration::from_secs(self.settle),
             storm: self.storm,
             window: self.window.map(Duration::from_secs),
+            hold: Duration::from_secs(self.hold),
             duration,
         };
         let shared = publisher::Shared {

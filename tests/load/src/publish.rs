@@ -14,7 +14,7 @@ use mio::{Events, Poll};
 
 use crate::course::{Course, Step, Wishes};
 use crate::dialogue::Key;
-use crate::measure::{Summary, milliseconds, summary};
+use crate::measure::{Summary, milliseconds, seconds, summary};
 use crate::publisher::{Over, Publisher, Shared, State, Wait};
 use crate::report::{Publishing, Storm, Window};
 use crate::tally::{Sent, Tally};
@@ -234,7 +234,7 @@ impl Engine {
         let publishers = self.live();
         if let Some(window) = &mut self.window {
             window.result = Some(Window {
-                seconds: (now - window.began).as_secs_f64(),
+                seconds: seconds(now - window.began),
                 publishers,
                 dropped: self.failures.dropped - window.dropped_before,
                 sent: self.tally.sent.since(&window.before),
@@ -379,7 +379,7 @@ impl Engine {
             refused_codes: self.failures.refused,
             dropped: self.failures.dropped,
             all_started_ms: self.all_started_after.map(milliseconds),
-            seconds: self.began.elapsed().as_secs_f64(),
+            seconds: seconds(self.began.elapsed()),
             nominal_kbps: self.run.shared.plan.bits_per_second() / 1000,
             nominal_messages_per_second: self.run.shared.plan.messages_per_second(),
             start_ms: summary(&self.tally.starts),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-use crate::measure::Summary;
+use crate::measure::{Summary, seconds};
 use crate::tally::Sent;
 
 /// Grows when a field changes its meaning.
@@ -31,7 +31,7 @@ impl Report {
         Self {
             schema: SCHEMA,
             target,
-            generator_cpu_seconds: cpu_time().as_secs_f64(),
+            generator_cpu_seconds: seconds(cpu_time()),
             outcome,
         }
     }

@@ -1,0 +1,1 @@
+"""Parts of `tests/load/compare`: Python's standard library and Linux's /proc, nothing else."""
