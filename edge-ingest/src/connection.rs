@@ -201,7 +201,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.presence.let_in();
                 self.session.accept_publish();
                 self.media_moved_at = Instant::now();
-                self.flush().await
+                // An encoder that did not wait for the answer has media in already.
+                self.heard(Ok(())).await
             }
             Err(refusal) => {
                 self.session
