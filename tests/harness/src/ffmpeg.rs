@@ -82,13 +82,9 @@ impl Ffmpeg {
         url: &str,
     ) -> Result<Self> {
         let progress = tempfile::tempdir()?;
-        command.args([
-            "-hide_banner",
-            "-nostdin",
-            "-nostats",
-            "-stats_period",
-            "0.2",
-        ]);
+        // Without -nostdin, with which ffmpeg 7 ends no sooner than at a second signal. There is no
+        // standard input that it could wait for.
+        command.args(["-hide_banner", "-nostats", "-stats_period", "0.2"]);
         command
             .arg("-progress")
             .arg(progress.path().join("progress"));
