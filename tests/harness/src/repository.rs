@@ -43,9 +43,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("stream-sync", EVERYTHING),
     ("stream-sync-tests", EVERYTHING),
+    ("stream-sync-load", EVERYTHING),
     ("stream-sync-load", &["stream-sync-rtmp"]),
 ];
-/// For the two that put the rooms together.
+/// For what puts the rooms together, and for tests of the whole.
 const EVERYTHING: &[&str] = &["*"];
 /// The rooms that do no I/O and have no clock, and what must not even reach them through others.
 const PURE: &[&str] = &[
