@@ -11,8 +11,9 @@ export const SILENCE_MS = 12_000;
 
 /** The page's own connection. */
 export interface Link {
-  isOpen: boolean;
-  /** Since when it is open or not, by our clock. */
+  /** Whether it is open and has brought its snapshot: until then, what is shown may be old. */
+  isUp: boolean;
+  /** Since when it is up or not, by our clock. */
   since: number;
 }
 
@@ -53,7 +54,7 @@ export function graceLeft(
 function isSilent(known: ChannelState, link: Link, now: number): boolean {
   const { status, heardAt } = known;
   if (status === null || heardAt === null) return now - link.since > SILENCE_MS;
-  const linkDown = link.isOpen ? 0 : now - link.since;
+  const linkDown = link.isUp ? 0 : now - link.since;
   switch (status.status) {
     case "OFFLINE":
       return linkDown > SILENCE_MS;

@@ -17,9 +17,12 @@ interface Props {
 
 /** Broadcasts, the running one included, newest first. */
 export function History({ api, channelId, version }: Props) {
-  const load = useCallback(() => api.sessions(channelId), [api, channelId]);
+  const load = useCallback(() => api.sessions(channelId), [api, channelId, version]);
   const { value, error, isLoading, reload } = useLoaded(load);
-  useReloadAfter(version, reload);
+  useEffect(() => {
+    const timer = setTimeout(reload, SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [version, reload]);
 
   if (value === null && error !== null) return <ErrorNotice error={error} onRetry={reload} />;
   if (value === null) return <p class="empty" aria-busy={isLoading} />;
@@ -27,20 +30,6 @@ export function History({ api, channelId, version }: Props) {
     return <p class="empty">No broadcast yet. The first one is listed here when it goes live.</p>;
   }
   return <Sessions key={channelId} api={api} channelId={channelId} newest={value} />;
-}
-
-function useReloadAfter(version: string, reload: () => void) {
-  const [loaded, setLoaded] = useState(version);
-  useEffect(() => {
-    if (loaded === version) return undefined;
-    setLoaded(version);
-    reload();
-    return undefined;
-  }, [loaded, version, reload]);
-  useEffect(() => {
-    const timer = setTimeout(reload, SETTLE_MS);
-    return () => clearTimeout(timer);
-  }, [version, reload]);
 }
 
 interface SessionsProps {

@@ -22,7 +22,7 @@ export interface Live {
 export function useLive(api: Api, websocketUrl: string): Live {
   const [state, dispatch] = useReducer(reduce, EMPTY);
   const [phase, setPhase] = useState<Phase>("connecting");
-  const [link, setLink] = useState<Link>(() => ({ isOpen: false, since: Date.now() }));
+  const [link, setLink] = useState<Link>(() => ({ isUp: false, since: Date.now() }));
   const [failure, setFailure] = useState<Failure | null>(null);
   const socket = useRef<Socket | null>(null);
   const latest = useRef(state);
@@ -48,9 +48,8 @@ export function useLive(api: Api, websocketUrl: string): Live {
       random: Math.random,
       onPhase: (entered) => {
         setPhase(entered);
-        const isOpen = entered === "open";
-        if (isOpen) dispatch({ type: "connected" });
-        setLink((before) => (before.isOpen === isOpen ? before : { isOpen, since: Date.now() }));
+        if (entered === "open") dispatch({ type: "connected" });
+        else setLink((before) => turned(before, false));
       },
       onMessage: (message) => {
         const now = Date.now();
@@ -58,7 +57,10 @@ export function useLive(api: Api, websocketUrl: string): Live {
           askedAt = now;
           opened.hello();
         }
-        if (message.type === "snapshot") setFailure(null);
+        if (message.type === "snapshot") {
+          setFailure(null);
+          setLink((before) => turned(before, true));
+        }
         dispatch({ type: "message", message, now });
       },
     });
@@ -82,4 +84,8 @@ export function useLive(api: Api, websocketUrl: string): Live {
     () => ({ state, phase, link, failure, refresh }),
     [state, phase, link, failure, refresh],
   );
+}
+
+function turned(before: Link, isUp: boolean): Link {
+  return before.isUp === isUp ? before : { isUp, since: Date.now() };
 }
