@@ -20,8 +20,6 @@ use tokio_util::sync::CancellationToken;
 use super::Control;
 use super::entry::{CONTROL_CHANNEL, read_control};
 
-/// Longest call: a look-up in the store takes less than twice as long.
-const CALL_TIMEOUT: Duration = Duration::from_millis(50);
 /// Longest attempt to connect, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the breaker stays open before the next attempt.
@@ -35,6 +33,7 @@ const WARN_EVERY: Duration = Duration::from_secs(30);
 
 pub(super) struct Link {
     client: Client,
+    call_timeout: Duration,
     /// None while the breaker is open.
     connection: RwLock<Option<MultiplexedConnection>>,
     failures: AtomicU32,
@@ -61,9 +60,10 @@ struct Connected {
 }
 
 impl Link {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client, call_timeout: Duration) -> Self {
         Self {
             client,
+            call_timeout,
             connection: RwLock::new(None),
             failures: AtomicU32::new(0),
             broken: Notify::new(),
@@ -86,7 +86,7 @@ impl Link {
         call: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
     ) -> Option<T> {
         let connection = self.connection();
-        match timeout(CALL_TIMEOUT, call(connection?)).await {
+        match timeout(self.call_timeout, call(connection?)).await {
             Ok(Ok(answer)) => {
                 self.failures.store(0, Ordering::Relaxed);
                 Some(answer)
@@ -170,7 +170,7 @@ impl Link {
     async fn connections(&self) -> RedisResult<Connected> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(CALL_TIMEOUT));
+            .set_response_timeout(Some(self.call_timeout));
         let commands = self
             .client
             .get_multiplexed_async_connection_with_config(&config)

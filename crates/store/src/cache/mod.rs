@@ -2,7 +2,7 @@
 //!
 //! Kept in Redis, where all processes share it, or in one process's memory; nothing else differs. A
 //! cache that is away, slow or empty answers nothing, and the caller asks the store: no call here
-//! fails, and none takes longer than 50 ms.
+//! fails, and none takes longer than [`CALL_TIMEOUT`].
 //!
 //! Invariants:
 //! - An answer about a key never takes the place of a newer one; of equal ones the revocation
@@ -18,6 +18,7 @@ mod memory;
 mod redis;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::authorization::Answer;
 use domain::metrics::Metrics;
@@ -26,6 +27,8 @@ use memory::Memory;
 use redis::Redis;
 use tokio::sync::broadcast;
 
+/// Longest call of the shared cache: a look-up in the store takes less than twice as long.
+pub const CALL_TIMEOUT: Duration = Duration::from_millis(50);
 /// Control messages that a receiver may be behind before it misses some. One that missed some reads
 /// the gates again.
 pub const CONTROL_BACKLOG: usize = 256;
@@ -97,8 +100,16 @@ impl Cache {
     /// # Errors
     /// [`Error`] where `url` is not an address.
     pub async fn redis(url: &str) -> Result<Self, Error> {
+        Self::redis_within(url, CALL_TIMEOUT).await
+    }
+
+    /// The same with another bound on a call: for a Redis that is far away, or a busy machine.
+    ///
+    /// # Errors
+    /// [`Error`] where `url` is not an address.
+    pub async fn redis_within(url: &str, call_timeout: Duration) -> Result<Self, Error> {
         let controls = broadcast::Sender::new(CONTROL_BACKLOG);
-        let redis = Redis::start(url, controls.clone()).await?;
+        let redis = Redis::start(url, call_timeout, controls.clone()).await?;
         Ok(Self {
             kind: Kind::Redis(Arc::new(redis)),
             controls,

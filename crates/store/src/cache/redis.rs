@@ -89,10 +89,11 @@ pub(super) struct Redis {
 impl Redis {
     pub(super) async fn start(
         url: &str,
+        call_timeout: Duration,
         controls: broadcast::Sender<Control>,
     ) -> Result<Self, Error> {
         let client = Client::open(url).map_err(|_| Error)?;
-        let link = Arc::new(Link::new(client));
+        let link = Arc::new(Link::new(client, call_timeout));
         let stop = CancellationToken::new();
         let (tried, mut first) = watch::channel(false);
         let keeper = Arc::clone(&link);

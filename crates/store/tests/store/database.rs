@@ -1,5 +1,8 @@
 //! An embedded DynamoDB on a loopback port for each test, and a client whose requests can be made
 //! to fail on cue.
+//!
+//! With `DYNAMODB_URL` the same stories run on the DynamoDB at that address, each with tables of
+//! its own.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,6 +60,7 @@ impl Faults {
 /// A store on an embedded DynamoDB of its own. The server ends with the test's runtime.
 pub(crate) struct Database {
     pub(crate) store: Store,
+    prefix: String,
     pub(crate) client: aws_sdk_dynamodb::Client,
     pub(crate) faults: Faults,
 }
@@ -70,6 +74,9 @@ impl Database {
     }
 
     pub(crate) async fn without_tables() -> Self {
+        if let Ok(url) = std::env::var("DYNAMODB_URL") {
+            return Self::at(&url);
+        }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a free port");
@@ -77,6 +84,11 @@ impl Database {
         let embedded = dynoxide::Database::memory().expect("memory");
         tokio::spawn(dynoxide::server::serve_on(listener, embedded));
         Self::at(&format!("http://{address}"))
+    }
+
+    /// The whole name of a table.
+    pub(crate) fn table(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
     /// A client of the DynamoDB at `url`.
@@ -95,8 +107,10 @@ impl Database {
             .build();
         let config = store::client::config_for(&sdk).http_client(http).build();
         let client = aws_sdk_dynamodb::Client::from_conf(config);
+        let prefix = format!("test-{:016x}-", rand::random::<u64>());
         Self {
-            store: Store::new(client.clone(), "test-"),
+            store: Store::new(client.clone(), &prefix),
+            prefix,
             client,
             faults,
         }

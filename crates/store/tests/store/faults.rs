@@ -7,6 +7,7 @@ use domain::StreamKey;
 use store::client::{ATTEMPT_TIMEOUT, MAX_ATTEMPTS, OPERATION_TIMEOUT};
 use store::{Error, Store};
 
+use crate::channels::channel as a_channel;
 use crate::database::{Database, Fault};
 use crate::live::channel;
 
@@ -15,7 +16,11 @@ async fn tables_are_created_once_with_their_stream_index_and_expiry() {
     let database = Database::start().await;
     database.store.create_tables().await.expect("repeated");
     let client = &database.client;
-    let described = client.describe_table().table_name("test-live").send().await;
+    let described = client
+        .describe_table()
+        .table_name(database.table("live"))
+        .send()
+        .await;
     let live = described.expect("described").table.expect("there");
     let stream = live.stream_specification.expect("a stream");
     assert_eq!(
@@ -36,7 +41,7 @@ async fn tables_are_created_once_with_their_stream_index_and_expiry() {
         ("idempotency", true),
     ] {
         let request = client.describe_time_to_live();
-        let answer = request.table_name(format!("test-{table}")).send().await;
+        let answer = request.table_name(database.table(table)).send().await;
         let description = answer.expect("described").time_to_live_description;
         let status = description.and_then(|description| description.time_to_live_status);
         let enabled = status == Some(TimeToLiveStatus::Enabled);
@@ -99,6 +104,81 @@ async fn a_store_that_cannot_be_reached_is_unavailable() {
     let database = Database::at(&format!("http://{address}"));
     let read = database.store.edges().await;
     assert!(matches!(read, Err(Error::Unavailable(_))), "{read:?}");
+}
+
+/// A page of a list as the service answers it, with more to come after `after`.
+fn page(items: &[serde_json::Value], after: Option<serde_json::Value>) -> Fault {
+    let mut body = serde_json::json!({ "Items": items, "Count": items.len() });
+    if let Some(after) = after {
+        body["LastEvaluatedKey"] = after;
+    }
+    Fault::Answer(200, body.to_string())
+}
+
+fn lock(number: u16) -> serde_json::Value {
+    serde_json::json!({
+        "pk": {"S": format!("lock:stream:{}", channel(number))}, "st": {"S": "LIVE"},
+        "gen": {"N": "1"}, "seq": {"N": "1"}, "keyVersion": {"N": "1"}, "owner": {"S": "edge#1"},
+    })
+}
+
+#[tokio::test]
+async fn a_list_that_comes_in_pages_is_read_whole() {
+    let database = Database::start().await;
+    let after = serde_json::json!({"pk": {"S": "lock:stream:x"}});
+    for operation in ["Scan", "Query"] {
+        // An empty page is not the end.
+        for (items, after) in [
+            (vec![lock(1)], Some(after.clone())),
+            (vec![], Some(after.clone())),
+            (vec![lock(2)], None),
+        ] {
+            database.faults.add(operation, page(&items, after));
+        }
+    }
+    let unfinished = database.store.unfinished().await.expect("read");
+    let ids: Vec<_> = unfinished.into_iter().map(|item| item.channel_id).collect();
+    assert_eq!(ids, [channel(1), channel(2)]);
+    let owner = domain::Owner::parse("edge#1").expect("valid");
+    let held = database.store.held_by(&owner).await.expect("read");
+    assert_eq!(held, [channel(1), channel(2)]);
+    assert_eq!(database.faults.left(), 0);
+}
+
+#[tokio::test]
+async fn channels_that_a_busy_store_left_out_are_asked_for_again() {
+    let database = Database::start().await;
+    for number in 0..3 {
+        let made = database.store.create_channel(&a_channel(number)).await;
+        made.expect("made");
+    }
+    let key = |number| {
+        serde_json::json!({
+            "pk": {"S": format!("CH#{}", channel(number))}, "sk": {"S": "META"},
+        })
+    };
+    let table = database.table("channels");
+    let partly = serde_json::json!({
+        "Responses": {},
+        "UnprocessedKeys": {table: {"Keys": [key(2), key(0)], "ConsistentRead": true}},
+    });
+    let busy = Fault::Answer(200, partly.to_string());
+    database.faults.add("BatchGetItem", busy.clone());
+    let owner = a_channel(0).user_id;
+    let listed = database.store.channels_of(&owner, 10, None).await;
+    let ids: Vec<_> = listed
+        .expect("read")
+        .items
+        .into_iter()
+        .map(|channel| channel.id)
+        .collect();
+    assert_eq!(ids, [channel(0), channel(2)], "what was asked for again");
+    for _ in 0..4 {
+        database.faults.add("BatchGetItem", busy.clone());
+    }
+    let listed = database.store.channels_of(&owner, 10, None).await;
+    assert!(matches!(listed, Err(Error::Unavailable(_))), "{listed:?}");
+    assert_eq!(database.faults.left(), 0);
 }
 
 #[tokio::test]

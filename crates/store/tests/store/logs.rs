@@ -96,7 +96,7 @@ async fn a_log_that_cannot_be_read_says_which_attribute_and_never_what_it_holds(
     let spoil = database
         .client
         .update_item()
-        .table_name("test-sessions")
+        .table_name(database.table("sessions"))
         .key(
             "pk",
             aws_sdk_dynamodb::types::AttributeValue::S(format!("CH#{}", channel(1))),
