@@ -42,7 +42,8 @@ impl Banner {
         let mut text = format!("\nstream-sync {} is up.\n\n", env!("CARGO_PKG_VERSION"));
         let mut line = |label: &str, words: &str| {
             // Writing to a String does not fail.
-            let _ = writeln!(text, "  {label:<10} {words}");
+            let line = format!("  {label:<10} {words}");
+            let _ = writeln!(text, "{}", line.trim_end());
         };
         line("Dashboard", &self.http);
         match &self.page {

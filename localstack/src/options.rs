@@ -16,8 +16,10 @@ use url::Url;
 const MAX_EDGES: u16 = 16;
 
 /// Other people's words that say nothing here: the database warns of each condition that fails, which
-/// is its everyday life.
-const QUIET: &str = "dynoxide=error";
+/// is its everyday life; the SDK has a dozen lines of debugging for each call. `--log` may name them.
+const QUIET: &str = "dynoxide=error,hyper=info,hyper_util=info,aws_runtime=info,aws_smithy_runtime=info,\
+    aws_smithy_runtime_api=info,aws_sdk_dynamodb=info,aws_sdk_dynamodbstreams=info,\
+    aws_sdk_apigatewaymanagement=info";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -4,7 +4,7 @@
 //! It owns every task and every listener; [`Stack::stop`] awaits them, each for a bounded time. Edges
 //! end first, so that the last word of each session still reaches dashboards and log.
 
-use std::path::PathBuf;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -74,6 +74,15 @@ struct Listening {
     shutdown: CancellationToken,
 }
 
+/// The addresses that were taken, and what is said about them.
+struct Listeners {
+    http: TcpListener,
+    dynamodb: Option<TcpListener>,
+    url: String,
+    management: String,
+    dynamodb_url: Option<String>,
+}
+
 /// What edges and functions share.
 struct Shared {
     database: Database,
@@ -97,63 +106,51 @@ impl Stack {
     /// For a person to read: which part could not start, why, and what to change.
     pub(crate) async fn start(options: &Options) -> anyhow::Result<(Self, Banner)> {
         let state = State::open(options.state.as_deref())?;
-        let listener = listen("--http", &options.http).await?;
-        let address = listener.local_addr()?;
-        let url = format!("http://{}:{}", options.http.host, address.port());
-        let dynamodb_listener = match &options.dynamodb_listen {
-            Some(address) => Some(listen("--dynamodb-listen", address).await?),
-            None => None,
-        };
-        let management = format!("http://{address}{MANAGEMENT_PATH}");
-        let shared = Shared::open(options, &state, &management).await?;
-        let login = Login::open(&state, url.clone())?;
+        let listeners = Listeners::bind(options).await?;
+        let shared = Shared::open(options, &state, &listeners.management).await?;
+        let login = Login::open(&state, listeners.url.clone())?;
         let keyring = keyring(&state)?;
-        let functions = Functions::new(&shared, settings(options, &url), &login, keyring);
+        let settings = settings(options, &listeners.url);
+        let functions = Functions::new(&shared, settings, &login, keyring);
         if let (Database::Embedded(_), Some(_)) = (&shared.database, state.directory()) {
             finish_earlier_runs(&shared.store, &functions.reaper).await?;
         }
+        // Before any edge is up, so that a failure leaves none behind.
+        let demo = demo::prepare(&functions.api, &login, options.grace_seconds)
+            .await
+            .context("cannot make the demo channel")?;
         let edges = start_edges(options, &shared).await?;
 
         let gateway = Gateway::new(functions.api.clone(), functions.websocket.clone());
         let page = Page::find(login.clone());
         let routes = gateway.routes().merge(login.routes()).merge(page.routes());
-        let http = Listening::http(listener, routes, options.http.host.clone());
-        let dynamodb_url = dynamodb_listener
-            .as_ref()
-            .map(|listener| {
-                listener
-                    .local_addr()
-                    .map(|address| format!("http://{address}"))
-            })
-            .transpose()?;
-        let dynamodb = dynamodb_listener
-            .zip(shared.database.as_embedded())
-            .map(|(listener, embedded)| Listening::dynamodb(listener, embedded));
+        let endpoints = endpoints(options, &listeners, &edges, &demo);
+        let url = listeners.url.clone();
+        let (http, dynamodb) = listeners.serve(routes, options, &shared.database);
         let background = Background::default();
         background
             .start(&shared, &functions, options, &state, &page)
             .await;
-
-        let demo = demo::prepare(&functions.api, &login, options.grace_seconds)
-            .await
-            .context("cannot make the demo channel")?;
-        let endpoints = endpoints(options, &url, &management, dynamodb_url, &edges, &demo);
-        let published = endpoints_file(options)
-            .map(|file| Published::publish(&file, &endpoints))
-            .transpose()?;
         let banner = banner(options, &endpoints, demo, &page);
-        let stack = Self {
+        let mut stack = Self {
             edges,
             cache: shared.cache,
             gateway,
             background,
             http,
             dynamodb,
-            published,
+            published: None,
             page,
             url,
             _state: state,
         };
+        match publish(options, &endpoints) {
+            Ok(published) => stack.published = published,
+            Err(error) => {
+                stack.stop().await;
+                return Err(error);
+            }
+        }
         Ok((stack, banner))
     }
 
@@ -185,6 +182,39 @@ impl Stack {
 async fn in_time(part: &'static str, end: impl Future<Output = ()>) {
     if timeout(STOP_TIMEOUT, end).await.is_err() {
         tracing::warn!(part, "did not end in time");
+    }
+}
+
+impl Listeners {
+    async fn bind(options: &Options) -> anyhow::Result<Self> {
+        let http = listen("--http", &options.http).await?;
+        let address = http.local_addr()?;
+        let dynamodb = match &options.dynamodb_listen {
+            Some(address) => Some(listen("--dynamodb-listen", address).await?),
+            None => None,
+        };
+        let dynamodb_address = dynamodb.as_ref().map(TcpListener::local_addr).transpose()?;
+        Ok(Self {
+            http,
+            dynamodb,
+            url: format!("http://{}:{}", options.http.host, address.port()),
+            management: format!("http://{address}{MANAGEMENT_PATH}"),
+            dynamodb_url: dynamodb_address.map(|address| format!("http://{address}")),
+        })
+    }
+
+    fn serve(
+        self,
+        routes: Router,
+        options: &Options,
+        database: &Database,
+    ) -> (Listening, Option<Listening>) {
+        let http = Listening::http(self.http, routes, options.http.host.clone());
+        let dynamodb = self
+            .dynamodb
+            .zip(database.as_embedded())
+            .map(|(listener, embedded)| Listening::dynamodb(listener, embedded));
+        (http, dynamodb)
     }
 }
 
@@ -351,27 +381,39 @@ async fn finish_earlier_runs(store: &Store, reaper: &Function) -> anyhow::Result
     Ok(())
 }
 
+/// Starts all edges or none.
 async fn start_edges(options: &Options, shared: &Shared) -> anyhow::Result<Vec<Edge>> {
     let mut edges = Vec::new();
     for number in 0..options.edges {
-        let address = options.rtmp.plus(number);
-        let rtmp_listen = resolve("--rtmp", &address).await?;
-        let name = format!("edge-{}", number + 1);
-        let admin_listen = (std::net::Ipv4Addr::LOCALHOST, 0).into();
-        let settings = edge_ingest::Settings {
-            region: options.region.clone(),
-            public_host: public(&address).host,
-            ..edge_ingest::Settings::local(&name, rtmp_listen, admin_listen)
-        };
-        let services = edge_ingest::Services {
-            store: shared.store.clone(),
-            cache: shared.cache.clone(),
-            notifier: shared.notifier.clone(),
-        };
-        let edge = Edge::start(settings, services).await;
-        edges.push(edge.map_err(|error| edge_refused(&name, error))?);
+        match start_edge(options, number, shared).await {
+            Ok(edge) => edges.push(edge),
+            Err(error) => {
+                join_all(edges.into_iter().map(Edge::stop)).await;
+                return Err(error);
+            }
+        }
     }
     Ok(edges)
+}
+
+async fn start_edge(options: &Options, number: u16, shared: &Shared) -> anyhow::Result<Edge> {
+    let address = options.rtmp.plus(number);
+    let name = format!("edge-{}", number + 1);
+    let rtmp_listen = resolve("--rtmp", &address).await?;
+    let admin_listen = (Ipv4Addr::LOCALHOST, 0).into();
+    let settings = edge_ingest::Settings {
+        region: options.region.clone(),
+        public_host: public(&address).host,
+        ..edge_ingest::Settings::local(&name, rtmp_listen, admin_listen)
+    };
+    let services = edge_ingest::Services {
+        store: shared.store.clone(),
+        cache: shared.cache.clone(),
+        notifier: shared.notifier.clone(),
+    };
+    Edge::start(settings, services)
+        .await
+        .map_err(|error| edge_refused(&name, error))
 }
 
 fn edge_refused(name: &str, error: edge_ingest::Error) -> anyhow::Error {
@@ -396,14 +438,7 @@ fn public(address: &Address) -> Address {
     }
 }
 
-fn endpoints(
-    options: &Options,
-    url: &str,
-    management: &str,
-    dynamodb: Option<String>,
-    edges: &[Edge],
-    demo: &Demo,
-) -> Endpoints {
+fn endpoints(options: &Options, listeners: &Listeners, edges: &[Edge], demo: &Demo) -> Endpoints {
     let another = options.dynamodb.as_ref().map(Url::to_string);
     let edges = edges.iter().map(|edge| EdgeEndpoint {
         id: edge.id().clone(),
@@ -413,10 +448,13 @@ fn endpoints(
     });
     Endpoints {
         schema: SCHEMA,
-        http: url.to_owned(),
-        websocket: format!("{}{WEBSOCKET_PATH}", url.replacen("http", "ws", 1)),
-        management: management.to_owned(),
-        dynamodb: another.or(dynamodb),
+        http: listeners.url.clone(),
+        websocket: format!(
+            "{}{WEBSOCKET_PATH}",
+            listeners.url.replacen("http", "ws", 1)
+        ),
+        management: listeners.management.clone(),
+        dynamodb: another.or_else(|| listeners.dynamodb_url.clone()),
         redis: options.redis.as_ref().map(without_password),
         edges: edges.collect(),
         demo: contract::endpoints::Demo {
@@ -433,10 +471,13 @@ fn without_password(url: &Url) -> String {
     url.to_string()
 }
 
-fn endpoints_file(options: &Options) -> Option<PathBuf> {
+/// Puts `endpoints.json` where it is asked for, if it is.
+fn publish(options: &Options, endpoints: &Endpoints) -> anyhow::Result<Option<Published>> {
     let kept = options.state.as_ref();
     let beside = kept.map(|state| state.join(endpoints::FILE_NAME));
-    options.endpoints.clone().or(beside)
+    let file = options.endpoints.clone().or(beside);
+    file.map(|file| Published::publish(&file, endpoints))
+        .transpose()
 }
 
 fn banner(options: &Options, endpoints: &Endpoints, demo: Demo, page: &Page) -> Banner {
