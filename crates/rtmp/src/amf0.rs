@@ -7,6 +7,9 @@
 //! A value cut off by the end of the message is an error, except that the end of the message also
 //! ends an object or ECMA array: some hardware encoders leave the end marker out.
 //!
+//! Ours rather than `rml_rtmp`'s, whose reader recurses as deep as the input nests, which aborts the
+//! process, knows neither Date nor LongString, and builds as many values as the input declares.
+//!
 //! Absent on purpose: AMF3 values (marker 0x11), which no encoder sends to an ingest, the
 //! resolution of references, and writing, which `reply` does with `rml_rtmp`.
 

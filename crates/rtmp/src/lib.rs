@@ -8,6 +8,26 @@
 //! commands read by `amf0` through `reply`, and follows media whose headers `tag` reads and whose
 //! parameter sets `codec` reads. What is known of a stream is [`StreamFacts`] and [`Counters`].
 //!
+//! `rml_rtmp` serializes what goes out, and plays the encoder in the tests; what comes in is read
+//! here, since its readers can be made to panic or to take memory without bound by anybody who can
+//! open a connection.
+//!
+//! ```
+//! use stream_sync_rtmp::{Event, Limits, SERVER_RANDOM_BYTES, Session};
+//!
+//! let mut session = Session::new(Limits::default(), [7; SERVER_RANDOM_BYTES]);
+//! let read_from_the_socket = [3; 1537];
+//! session.receive(&read_from_the_socket)?;
+//! while let Some(event) = session.poll_event() {
+//!     if let Event::PublishRequested(_) = event {
+//!         session.accept_publish();
+//!     }
+//! }
+//! let to_be_written = session.take_output();
+//! assert_eq!(to_be_written.len(), 1 + 1536 + 1536);
+//! # Ok::<(), stream_sync_rtmp::Error>(())
+//! ```
+//!
 //! What holds for any input: no panic, no recursion, memory and replies within [`Limits`], and the
 //! same events however the bytes are split.
 //!

@@ -3,8 +3,8 @@
 //! Message bodies and chunks are serialized by `rml_rtmp`. Two things are done around it. Its
 //! chunk serializer picks the chunk stream by message type, while strict encoders want commands
 //! on 3, control messages on 2 and stream replies on 5, so the id in the basic header is replaced.
-//! And it may compress headers against earlier ones, so every reply is one full-header chunk: each
-//! is far smaller than the chunk size in force when it is sent.
+//! And it may compress headers against earlier ones, so every reply is one full-header chunk: the
+//! chunk size announced before the first command is larger than any of them.
 //!
 //! Objects are framed here, property by property, since `rml_rtmp` keeps them in a hash map and
 //! would write them in another order each time; the same session always says the same bytes.
@@ -73,8 +73,8 @@ impl From<ChunkSerializationError> for Error {
 pub(crate) struct Writer<'a>(pub(crate) &'a mut Vec<u8>);
 
 impl Writer<'_> {
-    /// Accepts `connect`: window, bandwidth, chunk size and `_result`, which belong together.
-    pub(crate) fn connected(&mut self, transaction: f64, enhanced: bool) -> Result<(), Error> {
+    /// What goes before any answer to `connect`: window, bandwidth, chunk size.
+    fn greet(&mut self) -> Result<(), Error> {
         self.control(RtmpMessage::WindowAcknowledgement { size: WINDOW_BYTES })?;
         self.control(RtmpMessage::SetPeerBandwidth {
             size: WINDOW_BYTES,
@@ -82,7 +82,12 @@ impl Writer<'_> {
         })?;
         self.control(RtmpMessage::SetChunkSize {
             size: OUTBOUND_CHUNK_BYTES,
-        })?;
+        })
+    }
+
+    /// Accepts `connect`.
+    pub(crate) fn connected(&mut self, transaction: f64, enhanced: bool) -> Result<(), Error> {
+        self.greet()?;
         let server = Object::new()
             .text("fmsVer", "FMS/3,0,1,123")
             .number("capabilities", 31.0);
@@ -101,13 +106,14 @@ impl Writer<'_> {
         )
     }
 
-    /// Refuses a call, `connect` above all.
-    pub(crate) fn error(
+    /// Refuses `connect`.
+    pub(crate) fn refused(
         &mut self,
         transaction: f64,
         code: &str,
         description: &str,
     ) -> Result<(), Error> {
+        self.greet()?;
         let information = status("error", code, description).end()?;
         self.command(0, "_error", transaction, &[null()?, information])
     }

@@ -318,9 +318,10 @@ fn connect_may_be_refused_as_long_as_its_answer_has_not_left() {
     session.receive(&wire::connect()).unwrap();
     session.refuse_connect("NetConnection.Connect.Rejected", "No such application");
     let output = session.take_output();
-    let [refusal] = &wire::replies(&output)[..] else {
+    let [.., chunk_size, refusal] = &wire::replies(&output)[..] else {
         panic!("{output:?}");
     };
+    assert_eq!(chunk_size.kind, 1);
     assert_eq!(refusal.call(), ("_error".to_owned(), 1.0));
     assert_eq!(refusal.information("description"), "No such application");
     assert_eq!(session.phase(), Phase::Closed);
@@ -350,11 +351,11 @@ fn another_implementation_understands_a_refused_connect() {
     };
     let session = &mut publisher.driver.session;
     session.receive(&packet.bytes).unwrap();
-    session.refuse_connect("NetConnection.Connect.Rejected", "No such application");
+    // Longer than the chunks a client expects before it is told otherwise.
+    let description = "No such application. ".repeat(20);
+    session.refuse_connect("NetConnection.Connect.Rejected", &description);
     publisher.flush();
-    let rejected = ClientSessionEvent::ConnectionRequestRejected {
-        description: "No such application".to_owned(),
-    };
+    let rejected = ClientSessionEvent::ConnectionRequestRejected { description };
     assert_eq!(publisher.heard, [rejected]);
 }
 

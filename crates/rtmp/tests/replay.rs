@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use stream_sync_rtmp::{AudioFacts, Event, MediaKind, VideoFacts};
 
-/// Bytes at the beginning of a recording at each of which it is split: handshake, dialogue,
-/// metadata, sequence headers and the first frames.
-const DENSE_BYTES: usize = 5_000;
+/// Where a recording is split at each byte: dialogue, metadata, sequence headers, first frames.
+const DENSE: std::ops::Range<usize> = 3_060..5_000;
+
+/// Distance of the splits before that, within the handshake.
+const HANDSHAKE_STRIDE: usize = 29;
 
 /// Distance of the splits behind that; prime, so that they fall anywhere in a chunk.
 const STRIDE: usize = 1_999;
@@ -52,16 +54,17 @@ fn a_recording_fed_byte_by_byte_gives_the_same() {
 fn a_recording_split_at_any_offset_gives_the_same() {
     for name in capture_names() {
         let recording = capture(&format!("{name}.bin"));
-        let start = &recording[..recording.len().min(DENSE_BYTES + STRIDE)];
+        let start = &recording[..recording.len().min(DENSE.end + STRIDE)];
         let end = publish_end(start);
         let (expected, _) = whole(Media::Wanted, start);
-        for offset in 1..DENSE_BYTES {
+        let handshake = (1..DENSE.start).step_by(HANDSHAKE_STRIDE);
+        for offset in handshake.chain([1_536, 1_537, 1_538]).chain(DENSE) {
             let (split, result) = run(Media::Wanted, pieces(start, &[offset, end]));
             result.unwrap();
             assert_same(&expected, &split, &format!("{name} at {offset}"));
         }
         let (expected, _) = whole(Media::Wanted, &recording);
-        for offset in (DENSE_BYTES..recording.len()).step_by(STRIDE) {
+        for offset in (DENSE.end..recording.len()).step_by(STRIDE) {
             let (split, result) = run(Media::Wanted, pieces(&recording, &[offset, end]));
             result.unwrap();
             assert_same(&expected, &split, &format!("{name} at {offset}"));

@@ -5,6 +5,9 @@
 //! whole in the input is handed over in place; one that nobody wants is skipped in place, except
 //! for its first [`PREFIX_BYTES`].
 //!
+//! Ours rather than `rml_rtmp`'s, whose reader assembles one message at a time, so that interleaved
+//! chunks end in a panic or in a wrong message, ignores Abort, and keeps state without bound.
+//!
 //! Invariants: what the sink hears does not depend on how the input is split; no allocation per
 //! chunk; memory follows the bytes that arrived, never a declared length.
 //!
@@ -201,14 +204,9 @@ impl Reader {
         let Some(stream) = self.streams.get_mut(index) else {
             return Ok(None);
         };
-        let mut size = fields.size;
-        if fields.format == 3 {
-            match stream.repeats_extended_timestamp(bytes.get(size..).unwrap_or_default()) {
-                None => return Ok(None),
-                Some(true) => size = size.saturating_add(4),
-                Some(false) => {}
-            }
-        }
+        let Some(size) = stream.header_size(&fields, bytes) else {
+            return Ok(None);
+        };
         if fields.format < 3 || !stream.in_message() {
             // A full header in the middle of a message means that the rest of it never comes.
             self.held = self.held.saturating_sub(stream.held());
@@ -221,8 +219,7 @@ impl Reader {
         }
         let missing = self.chunk_size.min(stream.missing());
         if missing == 0 {
-            let flow = self.finish(index, sink)?;
-            return Ok(Some((size, flow)));
+            return Ok(Some((size, self.finish(index, sink)?)));
         }
         self.current = Some(Current { index, missing });
         Ok(Some((size, Flow::Continue)))
@@ -257,21 +254,32 @@ impl Reader {
         let missing = usize::try_from(current.missing).unwrap_or(usize::MAX);
         let piece = bytes.get(..missing).unwrap_or(bytes);
         let taken = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-        let left = current.missing.saturating_sub(taken);
-        self.current = (left > 0).then_some(Current {
-            missing: left,
-            ..current
-        });
+        let missing = current.missing.saturating_sub(taken);
+        self.current = (missing > 0).then_some(Current { missing, ..current });
         let Some(stream) = self.streams.get_mut(current.index) else {
             return Ok((piece.len(), Flow::Continue));
         };
-        if stream.received == 0 && taken == stream.header.length {
+        let flow = if stream.received == 0 && taken == stream.header.length {
             let header = stream.header;
             stream.reset();
-            let flow = self.deliver(&header, Body::Borrowed(piece), sink)?;
-            return Ok((piece.len(), flow));
-        }
-        stream.received = stream.received.saturating_add(taken);
+            self.deliver(&header, Body::Borrowed(piece), sink)?
+        } else {
+            stream.received = stream.received.saturating_add(taken);
+            self.assemble(current.index, piece, sink)?
+        };
+        Ok((piece.len(), flow))
+    }
+
+    /// Appends a piece to its message and ends the message with its last one.
+    fn assemble<S: Sink>(
+        &mut self,
+        index: usize,
+        piece: &[u8],
+        sink: &mut S,
+    ) -> Result<Flow, Error> {
+        let Some(stream) = self.streams.get_mut(index) else {
+            return Ok(Flow::Continue);
+        };
         let before = stream.held();
         append(stream, piece, sink);
         self.held = self
@@ -283,12 +291,10 @@ impl Reader {
         if self.held > limit {
             return Err(Error::PartialBytes { limit });
         }
-        let flow = if complete {
-            self.finish(current.index, sink)?
-        } else {
-            Flow::Continue
-        };
-        Ok((piece.len(), flow))
+        if complete {
+            return self.finish(index, sink);
+        }
+        Ok(Flow::Continue)
     }
 
     /// Ends the message of a chunk stream whose last byte has arrived.

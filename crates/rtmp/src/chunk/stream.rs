@@ -77,15 +77,18 @@ impl Stream {
         }
     }
 
-    /// Whether the four bytes after a format 3 header are an extended timestamp. The text of RTMP
-    /// 1.0 is read both ways by encoders: some repeat it in every format 3 header, some in none.
-    /// Nothing when fewer than four bytes are there to tell.
-    pub(super) fn repeats_extended_timestamp(&self, following: &[u8]) -> Option<bool> {
-        let Some(extended) = self.extended else {
-            return Some(false);
+    /// Bytes a header takes at the beginning of `bytes`; nothing when too few are there to tell.
+    ///
+    /// The four bytes behind a format 3 header may be an extended timestamp: the text of RTMP 1.0
+    /// is read both ways by encoders, and some repeat it in every format 3 header, some in none.
+    /// They are one if they read as the last one did.
+    pub(super) fn header_size(&self, fields: &Fields, bytes: &[u8]) -> Option<usize> {
+        let (3, Some(extended)) = (fields.format, self.extended) else {
+            return Some(fields.size);
         };
-        let found = u32::from_be_bytes(*following.first_chunk()?);
-        Some(found == extended || (self.in_message() && found == self.header.timestamp))
+        let found = u32::from_be_bytes(*bytes.get(fields.size..)?.first_chunk()?);
+        let repeated = found == extended || (self.in_message() && found == self.header.timestamp);
+        Some(fields.size + if repeated { 4 } else { 0 })
     }
 
     /// Resolves a header that begins a message.

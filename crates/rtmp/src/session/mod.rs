@@ -187,13 +187,17 @@ impl Session {
     }
 
     /// Refuses `connect` with `_error`; write the output and close then. Once the answer to
-    /// `connect` has left, an `onStatus` of level error takes its place.
+    /// `connect` has left, an `onStatus` of level error takes its place; before `connect` has come
+    /// there is nothing to answer.
     pub fn refuse_connect(&mut self, code: &str, description: &str) {
-        let refused = match self.core.connect_answer.take() {
-            Some(answer) => self
-                .core
-                .write(|writer| writer.error(answer.transaction, code, description)),
-            None => self
+        let refused = match (self.core.connect_answer.take(), self.core.phase) {
+            (Some(answer), _) => {
+                let refuse =
+                    |writer: &mut Writer<'_>| writer.refused(answer.transaction, code, description);
+                self.core.write(refuse)
+            }
+            (None, Phase::Handshake | Phase::Connecting | Phase::Closed) => Ok(()),
+            (None, Phase::Connected | Phase::PublishPending | Phase::Publishing) => self
                 .core
                 .write(|writer| writer.status(0, "error", code, description)),
         };
