@@ -12,12 +12,14 @@ const BITRATE: Line = {
   area: "--chart-bitrate-area",
   least: 500,
   steps: [100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000],
+  space: 48,
 };
 const FRAME_RATE: Line = {
   name: "Frame rate",
   colour: "--chart-fps",
   least: 30,
-  steps: [10, 15, 20, 30, 60, 120],
+  steps: [15, 30, 60, 120],
+  space: 26,
 };
 
 /** Bitrate and frame rate of the last minutes, one above the other on the same time. */

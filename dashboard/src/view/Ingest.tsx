@@ -34,7 +34,11 @@ export function Ingest({ api }: { api: Api }) {
   return (
     <ul class="endpoints">
       {value.map((endpoint, index) => (
-        <Endpoint key={endpoint.name} endpoint={endpoint} isNearest={index === 0} />
+        <Endpoint
+          key={endpoint.name}
+          endpoint={endpoint}
+          isNearest={index === 0 && value.length > 1}
+        />
       ))}
     </ul>
   );

@@ -15,6 +15,8 @@ export interface Line {
   least: number;
   /** Steps that the marks at the side may have. */
   steps: number[];
+  /** Least distance between two of them, in pixels. */
+  space: number;
 }
 
 /** Plots with the same key show their cursors together. */
@@ -92,7 +94,7 @@ function options(
         ticks: { show: false },
         font,
         size: AXIS_WIDTH_PX,
-        space: 30,
+        space: line.space,
         incrs: line.steps,
       },
     ],
