@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -109,8 +110,22 @@ def keys_file(place, channels):
 
 
 @contextmanager
+def redis(place):
+    """The cache that edges and functions share: status and bit rates go through it."""
+    program = shutil.which("redis-server")
+    if not program:
+        raise Failed("redis-server is missing; on Debian: apt-get install redis-server")
+    port = free_port()
+    command = [program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no"]
+    with Process(command, place.other_core, place.folder / "redis.log") as process:
+        process.wait_until("listening", lambda: accepts(port))
+        yield f"redis://127.0.0.1:{port}"
+
+
+@contextmanager
 def stack(place):
-    """Everything in one process: edge, functions, gateway and database share the server's core."""
+    """Everything in one process: edge, functions, gateway, database and cache share the server's
+    core."""
     file = place.folder / "stack.json"
     command = [place.programs / "stream-sync", "--http", "127.0.0.1:0", "--rtmp", "127.0.0.1:0"]
     command += ["--endpoints", file, "--log", "warn"]
@@ -122,7 +137,7 @@ def stack(place):
 
 
 def edge(tick):
-    """The edge alone on the server's core; API, database and dashboards' gateway are elsewhere.
+    """The edge alone on the server's core; API, database, cache and the dashboards' gateway are elsewhere.
     `tick`: milliseconds between two reads of steady media; None leaves the default."""
 
     @contextmanager
@@ -131,13 +146,15 @@ def edge(tick):
         command = [place.programs / "stream-sync", "--http", "127.0.0.1:0", "--edges", "0"]
         command += ["--dynamodb-listen", "127.0.0.1:0", "--endpoints", file, "--log", "warn"]
         with ExitStack() as ends:
+            cache = ends.enter_context(redis(place))
+            command += ["--redis", cache]
             rest = ends.enter_context(Process(command, place.other_core, place.folder / "stack.log"))
             where = endpoints(rest, file)
             api = Api(where["http"])
             channels = api.channels(place.publishers)
             command = [place.programs / "edge-ingest", "--rtmp-listen", f"127.0.0.1:{port}"]
             command += ["--admin-listen", "127.0.0.1:0", "--edge-name", "measured"]
-            command += ["--capacity", max(1000, place.publishers)]
+            command += ["--redis-url", cache, "--capacity", max(1000, place.publishers)]
             command += ["--websocket-management-url", where["management"]]
             command += [] if tick is None else ["--read-tick-millis", tick]
             env = os.environ | {

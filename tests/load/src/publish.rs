@@ -14,7 +14,7 @@ use mio::{Events, Poll};
 
 use crate::course::{Course, Step, Wishes};
 use crate::dialogue::Key;
-use crate::measure::{Summary, milliseconds, seconds, summary};
+use crate::measure::{milliseconds, seconds, summary};
 use crate::publisher::{Over, Publisher, Shared, State, Wait};
 use crate::report::{Publishing, Storm, Window};
 use crate::tally::{Sent, Tally};
@@ -237,6 +237,7 @@ impl Engine {
                 seconds: seconds(now - window.began),
                 publishers,
                 dropped: self.failures.dropped - window.dropped_before,
+                lateness_ms: self.tally.lateness.summary(),
                 sent: self.tally.sent.since(&window.before),
             });
         }
@@ -383,16 +384,12 @@ impl Engine {
             nominal_kbps: self.run.shared.plan.bits_per_second() / 1000,
             nominal_messages_per_second: self.run.shared.plan.messages_per_second(),
             start_ms: summary(&self.tally.starts),
-            lateness_ms: lateness(&self.tally),
+            lateness_ms: self.tally.lateness.summary(),
             sent: self.tally.sent,
             storm,
             window: self.window.and_then(|window| window.result),
         }
     }
-}
-
-fn lateness(tally: &Tally) -> Summary {
-    tally.lateness.summary()
 }
 
 /// A status code as it may be printed: a server that puts other words there may repeat a key.

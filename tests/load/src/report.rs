@@ -86,7 +86,8 @@ pub struct Publishing {
     pub nominal_messages_per_second: f64,
     /// From connect() to `NetStream.Publish.Start`.
     pub start_ms: Summary,
-    /// How much later than its time each message left; of the window, where there is one.
+    /// How much later than its time each message left; from the window's begin on, where there is
+    /// one.
     pub lateness_ms: Summary,
     /// Over the whole run.
     pub sent: Sent,
@@ -120,6 +121,8 @@ pub struct Window {
     pub publishers: usize,
     /// Who was closed by the server in it.
     pub dropped: usize,
+    /// How much later than its time each message left.
+    pub lateness_ms: Summary,
     /// What was sent in it.
     pub sent: Sent,
 }

@@ -1,6 +1,7 @@
 //! The generator and the floor, each as it is used, against each other.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use load::discard::{Discard, Received};
@@ -8,6 +9,9 @@ use load::{flv, synthetic};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::process::Command;
+
+/// What takes longer hangs.
+const HANG: Duration = Duration::from_secs(30);
 
 /// Runs `rtmp-load` with `flags` against a server of its own; gives both sides' sums.
 async fn run(flags: &[&str]) -> Result<(Value, Received)> {
@@ -118,6 +122,30 @@ async fn a_server_that_closes_shows_as_drops() -> Result<()> {
     server.stop().await;
     let report: Value = serde_json::from_slice(&generator.wait_with_output().await?.stdout)?;
     assert_eq!(number(&report, "/dropped")?, 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn slow_sockets_stay_until_they_are_reaped() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("rtmp://{}/live", listener.local_addr()?);
+    let server = Discard::start(listener);
+    let generator = Command::new(env!("CARGO_BIN_EXE_rtmp-load"))
+        .args(["--url", &url, "--slowloris", "20", "--interval", "1"])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let all_connected = async {
+        while server.received().connections < 20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(HANG, all_connected).await?;
+    server.stop().await;
+    let report: Value = serde_json::from_slice(&generator.wait_with_output().await?.stdout)?;
+    let count = |name: &str| number(&report, name);
+    assert_eq!(count("/reaped")? + count("/failed")?, 20, "{report}");
+    assert_eq!(count("/left")?, 0);
     Ok(())
 }
 
