@@ -43,6 +43,7 @@ pub use error::{Error, Trouble};
 pub use keys::{EncryptedKey, NewKey, Reset};
 pub use live::Written;
 use schema::Tables;
+pub use sessions::SessionEnd;
 pub use tickets::Ticket;
 
 /// Most entries on one page of a list, and the most that are asked for at a time.

@@ -5,7 +5,7 @@
 
 use domain::live::EndReason;
 use domain::session::{MeanBitrate, Resolution, Session};
-use domain::{ChannelId, EdgeId, SessionId};
+use domain::{ChannelId, EdgeId, SessionId, Timestamp};
 
 use crate::call::Outcome;
 use crate::change::Change;
@@ -30,6 +30,21 @@ const FPS: &str = "fps";
 const EDGE_IDS: &str = "edgeIds";
 const REASON: &str = "reason";
 
+/// How a session ended, for a record that its edge left open.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionEnd {
+    /// The session.
+    pub id: SessionId,
+    /// Its channel.
+    pub channel_id: ChannelId,
+    /// The generation it ended in.
+    pub generation: u64,
+    /// When.
+    pub ended_at: Timestamp,
+    /// Why.
+    pub reason: EndReason,
+}
+
 impl Store {
     /// Writes a whole record. False where a later generation wrote it already.
     ///
@@ -41,6 +56,25 @@ impl Store {
         let outcome = self
             .put(Table::Sessions, write(session), &condition)
             .await?;
+        Ok(matches!(outcome, Outcome::Done(_)))
+    }
+
+    /// Ends a record that its edge left open, and changes nothing else of it: what the edge writes
+    /// at the same moment stays. False where it has its end, or a later generation's writer.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn end_session(&self, session: &SessionEnd) -> Result<bool, Error> {
+        let generation = number(session.generation);
+        let change = Change::new()
+            .set(GENERATION, generation.clone())
+            .set(ENDED_AT, moment(session.ended_at))
+            .set(REASON, text(session.reason.as_str()))
+            .when_present(PK)
+            .when_absent(ENDED_AT)
+            .when_absent_or_at_most(GENERATION, generation);
+        let key = key(&session.channel_id, &session.id);
+        let outcome = self.update(Table::Sessions, key, &change).await?;
         Ok(matches!(outcome, Outcome::Done(_)))
     }
 

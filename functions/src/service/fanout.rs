@@ -11,9 +11,9 @@ use contract::websocket::{ServerMessage, StatusMessage};
 use domain::live::{EndReason, Item, State};
 use domain::session::{MeanBitrate, Session};
 use domain::status::Status;
-use domain::{EdgeId, Timestamp};
+use domain::{EdgeId, SessionId, Timestamp};
 use notify::Reach;
-use store::Error;
+use store::{Error, SessionEnd};
 
 use crate::StatusFanout;
 
@@ -63,26 +63,30 @@ async fn close_session(
     let Some(session_id) = &item.session_id else {
         return Ok(());
     };
-    let written = fanout.store.session(&item.channel_id, session_id).await?;
-    let closed = match written {
-        Some(session) if session.ended_at.is_some() => None,
-        Some(session) => Some(ended(session, item)),
-        None => unwritten(item, before).map(|session| ended(session, item)),
+    let won = match fanout.store.session(&item.channel_id, session_id).await? {
+        Some(session) if session.ended_at.is_some() => return Ok(()),
+        Some(_) => match end(session_id, item) {
+            Some(end) => fanout.store.end_session(&end).await?,
+            None => return Ok(()),
+        },
+        None => match unwritten(item, before) {
+            Some(session) => fanout.store.put_session(&session).await?,
+            None => return Ok(()),
+        },
     };
-    if let Some(session) = closed {
-        let won = fanout.store.put_session(&session).await?;
-        tracing::info!(channel_id = %item.channel_id, %session_id, won, "session record closed");
-    }
+    tracing::info!(channel_id = %item.channel_id, %session_id, won, "session record closed");
     Ok(())
 }
 
-fn ended(session: Session, item: &Item) -> Session {
-    Session {
+fn end(session_id: &SessionId, item: &Item) -> Option<SessionEnd> {
+    let (ended_at, reason) = item.ended_at.zip(item.reason)?;
+    Some(SessionEnd {
+        id: session_id.clone(),
+        channel_id: item.channel_id.clone(),
         generation: item.version.generation,
-        ended_at: item.ended_at,
-        reason: item.reason,
-        ..session
-    }
+        ended_at,
+        reason,
+    })
 }
 
 /// What the live item knows of a session whose edge died before it wrote the record. None where
@@ -101,11 +105,11 @@ fn unwritten(item: &Item, before: Option<&Item>) -> Option<Session> {
         ip_address: item.client_ip.clone().unwrap_or_default(),
         encoder: None,
         started_at,
-        ended_at: None,
+        ended_at: item.ended_at,
         mean: MeanBitrate::default(),
         resolution: None,
         fps: None,
         edge_ids: before.and_then(edge_id).into_iter().collect(),
-        reason: None,
+        reason: item.reason,
     })
 }

@@ -4,7 +4,7 @@ use domain::attempt::Attempt;
 use domain::live::EndReason;
 use domain::session::{MeanBitrate, Resolution, Session};
 use domain::{EdgeId, Refusal, SessionId, Timestamp};
-use store::Error;
+use store::{Error, SessionEnd};
 
 use crate::database::Database;
 use crate::live::{NOW, channel};
@@ -63,6 +63,46 @@ async fn a_late_writer_of_an_older_generation_changes_nothing() {
     assert!(!store.put_session(&session(0, 2)).await.expect("available"));
     let read = store.session(&newer.channel_id, &newer.id).await;
     assert_eq!(read.expect("read"), Some(newer));
+}
+
+#[tokio::test]
+async fn ending_a_record_from_outside_keeps_what_its_edge_wrote_meanwhile() {
+    let database = Database::start().await;
+    let store = &database.store;
+    let open = session(0, 1);
+    let end = SessionEnd {
+        id: open.id.clone(),
+        channel_id: open.channel_id.clone(),
+        generation: 1,
+        ended_at: NOW,
+        reason: EndReason::Dropped,
+    };
+    assert!(!store.end_session(&end).await.expect("no record to end"));
+    // The edge's last figures arrive between the reader's look and its write.
+    let mean = MeanBitrate {
+        media_bytes: 1_500_000,
+        millis: 6_000,
+    };
+    store
+        .put_session(&Session {
+            mean,
+            ..open.clone()
+        })
+        .await
+        .expect("written");
+    assert!(store.end_session(&end).await.expect("available"));
+    assert!(!store.end_session(&end).await.expect("ended already"));
+    let read = store
+        .session(&open.channel_id, &open.id)
+        .await
+        .expect("read");
+    let ended = Session {
+        mean,
+        ended_at: Some(NOW),
+        reason: Some(EndReason::Dropped),
+        ..open
+    };
+    assert_eq!(read, Some(ended));
 }
 
 #[tokio::test]
@@ -165,4 +205,35 @@ async fn refused_attempts_of_a_minute_are_one_record_that_counts() {
     );
     assert_eq!(older.reason, "unauthorized");
     assert!(older.detail.ends_with('.') && older.ip_address == "2001:db8::1");
+}
+
+#[tokio::test]
+async fn a_record_that_was_left_open_is_ended_once_and_nothing_else_of_it_changes() {
+    let database = Database::start().await;
+    let store = &database.store;
+    let open = session(0, 2);
+    let end = |generation| SessionEnd {
+        id: open.id.clone(),
+        channel_id: open.channel_id.clone(),
+        generation,
+        ended_at: NOW,
+        reason: EndReason::Dropped,
+    };
+    let missing = store.end_session(&end(2)).await;
+    assert!(!missing.expect("available"), "an end makes no record");
+    assert!(store.put_session(&open).await.expect("available"));
+    let older = store.end_session(&end(1)).await;
+    assert!(!older.expect("available"), "a later generation wrote it");
+    for ended in [true, false] {
+        let done = store.end_session(&end(3)).await;
+        assert_eq!(done.expect("available"), ended);
+    }
+    let read = store.session(&open.channel_id, &open.id).await;
+    let expected = Session {
+        generation: 3,
+        ended_at: Some(NOW),
+        reason: Some(EndReason::Dropped),
+        ..open
+    };
+    assert_eq!(read.expect("read"), Some(expected));
 }
