@@ -63,7 +63,8 @@ pub(crate) struct Options {
           value_parser = clap::value_parser!(u16).range(0..=i64::from(MAX_EDGES)))]
     pub(crate) edges: u16,
 
-    /// Use this DynamoDB instead of the embedded one
+    /// Use this DynamoDB instead of the embedded one. Two stacks must not share their tables: give
+    /// each a --table-prefix of its own
     #[arg(
         long,
         env = "STREAM_SYNC_DYNAMODB",
@@ -95,8 +96,8 @@ pub(crate) struct Options {
           value_parser = table_prefix)]
     pub(crate) table_prefix: String,
 
-    /// For how long a dropped publisher may come back as the same session, where its channel does not
-    /// say, in seconds
+    /// For how long a dropped publisher of the demo channel may come back as the same session, in
+    /// seconds; read when the channel is made. Other channels are made with a grace of their own
     #[arg(long, env = "STREAM_SYNC_GRACE_SECONDS", value_name = "SECONDS", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=60))]
     pub(crate) grace_seconds: u64,
