@@ -44,7 +44,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stream-sync", EVERYTHING),
     ("stream-sync-tests", EVERYTHING),
     ("stream-sync-load", EVERYTHING),
-    ("stream-sync-load", &["stream-sync-rtmp"]),
 ];
 /// For what puts the rooms together, and for tests of the whole.
 const EVERYTHING: &[&str] = &["*"];

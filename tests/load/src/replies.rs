@@ -74,69 +74,30 @@ impl Reader {
         input: &[u8],
         took: &mut impl FnMut(Message),
     ) -> Result<Option<usize>, Error> {
-        let Some(&first) = input.first() else {
+        let Some((id, id_bytes)) = chunk_stream(input) else {
             return Ok(None);
-        };
-        let (id, mut at) = match (first & 0x3f, input) {
-            (0, [_, id, ..]) => (u16::from(*id) + 64, 2),
-            (1, [_, low, high, ..]) => (u16::from_le_bytes([*low, *high]).saturating_add(64), 3),
-            (0 | 1, _) => return Ok(None),
-            (id, _) => (u16::from(id), 1),
         };
         let chunk_size = self.chunk_size;
         let stream = self.stream(id);
-        let begun = !stream.message.payload.is_empty();
-        let header_bytes = [11, 7, 3, 0][usize::from(first >> 6)];
-        let Some(header) = input.get(at..at + header_bytes) else {
+        let Some(header) = Header::read(input, id_bytes, stream) else {
             return Ok(None);
         };
-        at += header_bytes;
-        let field = number(header.get(..3));
-        let extended = field.map_or(stream.extended, |field| field == EXTENDED);
-        let Some(time) = (if extended {
-            number(input.get(at..at + 4))
-        } else {
-            Some(field.unwrap_or(stream.delta))
-        }) else {
-            return Ok(None);
-        };
-        at += if extended { 4 } else { 0 };
-        let length = number(header.get(3..6)).map_or(stream.length, to_usize);
-        if length > MESSAGE_BYTES {
+        if header.length > MESSAGE_BYTES {
             return Err(Error);
         }
-        let had = stream.message.payload.len();
-        let piece = chunk_size.min(length.saturating_sub(had));
-        let Some(payload) = input.get(at..at + piece) else {
+        let left = header.length.saturating_sub(stream.message.payload.len());
+        let end = header.bytes + chunk_size.min(left);
+        let Some(payload) = input.get(header.bytes..end) else {
             return Ok(None);
         };
-
-        stream.extended = extended;
-        stream.length = length;
-        if let Some(message_type) = header.get(6) {
-            stream.message.message_type = *message_type;
-        }
-        if let Some(&[a, b, c, d]) = header.get(7..11) {
-            stream.message.stream_id = u32::from_le_bytes([a, b, c, d]);
-        }
-        if !begun {
-            let absolute = header_bytes == 11;
-            stream.delta = time;
-            let before = if absolute {
-                0
-            } else {
-                stream.message.timestamp
-            };
-            stream.message.timestamp = before.wrapping_add(time);
-        }
-        stream.message.payload.extend_from_slice(payload);
-        if stream.message.payload.len() >= length {
+        stream.take(&header, payload);
+        if stream.message.payload.len() >= header.length {
             let message = stream.message.clone();
             stream.message.payload.clear();
             self.obey(&message);
             took(message);
         }
-        Ok(Some(at + piece))
+        Ok(Some(end))
     }
 
     fn obey(&mut self, message: &Message) {
@@ -154,6 +115,74 @@ impl Reader {
             self.streams.len() - 1
         });
         &mut self.streams[place].1
+    }
+}
+
+/// The chunk stream's number, and how many bytes say it.
+fn chunk_stream(input: &[u8]) -> Option<(u16, usize)> {
+    match (input.first()? & 0x3f, input) {
+        (0, [_, id, ..]) => Some((u16::from(*id) + 64, 2)),
+        (1, [_, low, high, ..]) => Some((u16::from_le_bytes([*low, *high]).saturating_add(64), 3)),
+        (0 | 1, _) => None,
+        (id, _) => Some((u16::from(id), 1)),
+    }
+}
+
+/// A chunk's header, with what it leaves out taken from the message before.
+struct Header {
+    /// All of it, the chunk stream's number included.
+    bytes: usize,
+    absolute: bool,
+    extended: bool,
+    time: u32,
+    length: usize,
+    message_type: u8,
+    stream_id: u32,
+}
+
+impl Header {
+    /// None where it is not all there.
+    fn read(input: &[u8], id_bytes: usize, before: &Stream) -> Option<Self> {
+        let header_bytes = [11, 7, 3, 0][usize::from(input.first()? >> 6)];
+        let mut bytes = id_bytes + header_bytes;
+        let fields = input.get(id_bytes..bytes)?;
+        let field = number(fields.get(..3));
+        let extended = field.map_or(before.extended, |field| field == EXTENDED);
+        let mut time = field.unwrap_or(before.delta);
+        if extended {
+            time = number(input.get(bytes..bytes + 4))?;
+            bytes += 4;
+        }
+        let stream_id = fields.get(7..11).and_then(|id| id.try_into().ok());
+        Some(Self {
+            bytes,
+            absolute: header_bytes == 11,
+            extended,
+            time,
+            length: number(fields.get(3..6)).map_or(before.length, to_usize),
+            message_type: *fields.get(6).unwrap_or(&before.message.message_type),
+            stream_id: stream_id.map_or(before.message.stream_id, u32::from_le_bytes),
+        })
+    }
+}
+
+impl Stream {
+    fn take(&mut self, header: &Header, payload: &[u8]) {
+        // A message's first chunk says when it is; the others only go on.
+        if self.message.payload.is_empty() {
+            let before = if header.absolute {
+                0
+            } else {
+                self.message.timestamp
+            };
+            self.message.timestamp = before.wrapping_add(header.time);
+            self.delta = header.time;
+        }
+        self.extended = header.extended;
+        self.length = header.length;
+        self.message.message_type = header.message_type;
+        self.message.stream_id = header.stream_id;
+        self.message.payload.extend_from_slice(payload);
     }
 }
 
