@@ -95,7 +95,7 @@ async fn reap(store: &Store, now: Timestamp) -> Result<Value, Error> {
 }
 
 /// The moment of the invocation. A clock before 1970 is taken as 1970: tokens are then refused.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Timestamp::default() + since.unwrap_or_default()
 }

@@ -96,10 +96,14 @@ id! {
 }
 
 impl ChannelId {
+    /// What every channel's id begins with, and no stream key: a key in the place of an id is told
+    /// from one before anything is looked up by it.
+    pub const PREFIX: &str = "ch_";
+
     /// A new channel's id.
     #[must_use]
     pub fn from_random(random: [u8; 16]) -> Self {
-        Self(format!("ch_{}", hex(&random)))
+        Self(format!("{}{}", Self::PREFIX, hex(&random)))
     }
 }
 

@@ -18,7 +18,8 @@ use super::problem::{Problem, no_such_thing, problem};
 /// Entries of a page where the caller does not say.
 const DEFAULT_LIMIT: u32 = 20;
 
-/// The `{id}` of the path. A text that cannot be an id names nothing.
+/// The `{id}` of the path. A text that cannot be an id names nothing and is not looked up: it may
+/// be a stream key, and requests to the store may be on record somewhere.
 #[derive(Debug)]
 pub(super) struct Channel(pub(super) ChannelId);
 
@@ -29,7 +30,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Channel {
         let Path(id) = Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|_| no_such_thing())?;
-        ChannelId::parse(id).map(Self).map_err(|_| no_such_thing())
+        let id = Some(id).filter(|id| id.starts_with(ChannelId::PREFIX));
+        id.and_then(|id| ChannelId::parse(id).ok())
+            .map(Self)
+            .ok_or_else(no_such_thing)
     }
 }
 

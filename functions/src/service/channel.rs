@@ -115,10 +115,8 @@ pub(crate) async fn update(
     Ok(view(&new, live.as_ref(), now))
 }
 
-/// Removes a channel and its keys. The session log stays.
-///
-/// A publish that is confirmed between the look at `live` and the removal goes on until it drops:
-/// the announcement makes its edge read the gate again, which is no longer there.
+/// Removes a channel and its keys. The session log stays, and so does the gate: it cuts a publish
+/// that was confirmed between the look at `live` and the removal.
 pub(crate) async fn delete(
     api: &Api,
     caller: &Caller,
@@ -132,6 +130,7 @@ pub(crate) async fn delete(
     }
     let gate = api.store.gate(channel_id).await?;
     api.store.delete_channel(&channel).await?;
+    // The removal moves the gate by one; had somebody else moved it, the key would be another.
     credential::retire(api, &channel, Duration::ZERO, gate.auth_version + 1).await;
     tracing::info!(%channel_id, user_id = %caller.user_id, "channel deleted");
     Ok(())

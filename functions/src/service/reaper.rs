@@ -17,10 +17,14 @@ use domain::channel::DEFAULT_GRACE;
 use domain::edge::{Edge, is_dead};
 use domain::live::{EndReason, GRACE_MARGIN, Item, State, Write};
 use domain::{EdgeId, Timestamp};
+use futures_util::future::join_all;
 use serde::Serialize;
 use store::{Error, Store, Written};
 
 use crate::chain::Chain;
+
+/// Items that are finished at a time: a thousand in a few seconds, without a burst at the store.
+const MAX_AT_ONCE: usize = 16;
 
 /// What one run did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
@@ -56,19 +60,30 @@ pub(crate) async fn reap(store: &Store, now: Timestamp) -> Result<Reaped, Error>
         seen: items.len(),
         ..Reaped::default()
     };
-    for item in &items {
-        match finish(store, item, &edges, now).await {
-            Ok(Outcome::Left) => {}
-            Ok(Outcome::Ended) => reaped.ended += 1,
-            Ok(Outcome::Dropped) => reaped.dropped += 1,
-            Ok(Outcome::Outrun) => reaped.outrun += 1,
-            Err(error) => {
-                tracing::warn!(error = %Chain(&error), channel_id = %item.channel_id, "item not finished");
-                reaped.failed += 1;
-            }
+    // An edge that is lost leaves as many items as it had publishers.
+    for some in items.chunks(MAX_AT_ONCE) {
+        let outcomes = some.iter().map(|item| finish(store, item, &edges, now));
+        for (item, outcome) in some.iter().zip(join_all(outcomes).await) {
+            reaped.count(item, &outcome);
         }
     }
     Ok(reaped)
+}
+
+impl Reaped {
+    fn count(&mut self, item: &Item, outcome: &Result<Outcome, Error>) {
+        match outcome {
+            Ok(Outcome::Left) => {}
+            Ok(Outcome::Ended) => self.ended += 1,
+            Ok(Outcome::Dropped) => self.dropped += 1,
+            Ok(Outcome::Outrun) => self.outrun += 1,
+            Err(error) => {
+                let channel_id = &item.channel_id;
+                tracing::warn!(error = %Chain(error), %channel_id, "item not finished");
+                self.failed += 1;
+            }
+        }
+    }
 }
 
 async fn finish(

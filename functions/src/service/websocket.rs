@@ -4,7 +4,8 @@
 //! posted while `$connect` runs, and what a route returns is not sent to the page: the page sends
 //! `hello` and the answer is posted to its connection.
 //!
-//! Absent on purpose: changes through the socket; it only shows.
+//! Absent on purpose: changes through the socket; it only shows. Closing a socket at the moment its
+//! token ends comes with its own issue; until then the gateway's two hours are its longest life.
 
 use std::time::Duration;
 

@@ -6,12 +6,11 @@
 mod options;
 
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use anyhow::Context as _;
 use clap::Parser;
 use clap::error::ErrorKind;
-use domain::{ChannelId, Timestamp};
+use domain::ChannelId;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 use store::Store;
@@ -96,9 +95,4 @@ async fn open(store: &Store) {
     if let Err(error) = store.live(&nobody).await {
         tracing::warn!(error = %Chain(&error), "store not reached yet");
     }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Timestamp::default() + since.unwrap_or_default()
 }

@@ -9,7 +9,8 @@ use notify::Notifier;
 use store::Store;
 use store::cache::Cache;
 
-use super::{Options, now, open};
+use super::{Options, open};
+use crate::function::now;
 use crate::{Api, Authenticator, Function, Keyring, Settings, StatusFanout, Websocket};
 
 /// Where the tables are.

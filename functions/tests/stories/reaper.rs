@@ -89,6 +89,21 @@ async fn a_dead_edges_broadcast_gets_the_grace_that_any_drop_gets() {
 }
 
 #[tokio::test]
+async fn a_lost_edges_publishers_are_all_given_back_in_one_run() {
+    const PUBLISHERS: usize = 20;
+    let stack = Stack::start().await;
+    let edge = stack.edge(1).await;
+    for _ in 0..PUBLISHERS {
+        let id = stack.channel("alice").await;
+        stack.go_live(&id, &edge, now()).await;
+    }
+    fence(&stack, &edge).await;
+    assert_eq!(reap(&stack).await, counted(PUBLISHERS, 0, PUBLISHERS));
+    let held = stack.services.store.unfinished().await.expect("a read");
+    assert!(held.iter().all(|item| item.state == State::Grace));
+}
+
+#[tokio::test]
 async fn a_dead_edges_publisher_without_media_leaves_nothing_behind() {
     let stack = Stack::start().await;
     let edge = stack.edge(1).await;

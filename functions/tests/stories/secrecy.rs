@@ -1,16 +1,41 @@
 //! A stream key reaches its owner and nobody else: no log line, no error.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::stack::Stack;
 
-/// Everything that is logged while a test runs.
+thread_local! {
+    /// Whether what this thread logs is kept.
+    static KEPT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Everything that this thread logs, whatever its level.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// For the whole process, because a call site that another test reaches first would else be
+    /// taken as one that nobody listens to.
+    fn keep() -> Self {
+        let log = Self::default();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_writer(log.clone())
+            .with_filter(dynamic_filter_fn(|_, _| KEPT.get()));
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::set_global_default(subscriber).expect("the only one");
+        KEPT.set(true);
+        log
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -41,13 +66,8 @@ impl Log {
 
 #[tokio::test]
 async fn no_error_body_or_log_line_contains_a_key() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    // All of this test runs on this thread.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // All of this test runs on this thread, the database included.
+    let log = Log::keep();
     let stack = Stack::start().await;
     let path = format!("/v1/channels/{}", stack.channel("alice").await);
     let key_path = format!("{path}/stream-key");
@@ -108,7 +128,9 @@ async fn no_error_body_or_log_line_contains_a_key() {
     );
 
     let log = log.text();
-    assert!(log.contains("stream key revealed") && log.contains("stream key reset"));
+    for seen in ["stream key revealed", "stream key reset", "request body"] {
+        assert!(log.contains(seen), "the log lacks \"{seen}\"");
+    }
     let errors = format!("{errors:?}");
     for key in keys {
         assert!(!errors.contains(&key[..12]), "an error body has a key");
