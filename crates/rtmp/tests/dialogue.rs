@@ -413,7 +413,7 @@ fn metadata_is_understood_bare_wrapped_and_framed_for_amf3() {
 
 #[test]
 fn an_encoders_name_is_cut_to_128_printable_characters() {
-    let name = format!("\u{1b}[31m{}", "x".repeat(300));
+    let name = format!("\u{1b}\u{202E}\0[31m{}", "x".repeat(300));
     let object = wire::object(&[("flashVer", wire::text(&name))]);
     let (driver, _) = answers(&[wire::command("connect", 1.0, vec![object])]);
     let Some(Event::Connected(info)) = driver.events.first() else {

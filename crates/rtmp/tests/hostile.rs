@@ -365,6 +365,11 @@ fn errors_and_debug_output_never_carry_what_the_peer_sent() {
     let (driver, result) = run(Media::Unwanted, [&input[..]]);
     let error = result.unwrap_err();
     assert_eq!(error, Error::SecondPublish);
+    let session = format!("{:?}", driver.session);
+    assert!(
+        session.starts_with("Session { phase: Closed, counters: Counters {"),
+        "{session}"
+    );
     let shown = format!(
         "{error} {error:?} {:?} {:?}",
         driver.events,

@@ -67,8 +67,14 @@ fn flags(value: &Value<'_>) -> u32 {
     }
 }
 
-/// Cuts to printable characters, as many as are kept of an encoder's name.
+/// Cuts to printable characters, as many as are kept of an encoder's name. Letters and digits of
+/// any script, ASCII punctuation and blanks: nothing that could turn or hide text beside it.
 pub(super) fn printable(text: &str) -> String {
-    let printable = text.chars().filter(|character| !character.is_control());
-    printable.take(ENCODER_CHARACTERS).collect()
+    let printable = |character: &char| {
+        character.is_alphanumeric() || character.is_ascii_punctuation() || *character == ' '
+    };
+    text.chars()
+        .filter(printable)
+        .take(ENCODER_CHARACTERS)
+        .collect()
 }

@@ -24,6 +24,7 @@ use crate::reply::Writer;
 use crate::{Counters, Error, Event, Limits, StreamFacts, message};
 use publication::Publication;
 use std::collections::VecDeque;
+use std::fmt;
 
 /// Smallest window obeyed for acknowledgements, bytes: keeps replies to a hostile window tiny.
 const SMALLEST_WINDOW: u32 = 64 * 1024;
@@ -49,7 +50,6 @@ pub enum Phase {
 ///
 /// After each [`receive`](Self::receive), and after each decision, poll events until there is
 /// none, then write what [`take_output`](Self::take_output) gives.
-#[derive(Debug)]
 pub struct Session {
     handshake: Handshake,
     reader: chunk::Reader,
@@ -251,6 +251,17 @@ impl Session {
     fn close(&mut self) {
         self.core.phase = Phase::Closed;
         self.held = Vec::new();
+    }
+}
+
+/// Buffers may hold a stream key, so they stay out of it.
+impl fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Session")
+            .field("phase", &self.phase())
+            .field("counters", &self.counters())
+            .finish_non_exhaustive()
     }
 }
 
