@@ -250,8 +250,11 @@ impl Plan {
     }
 }
 
+/// The video's length, so that its pictures keep their pace where the loop begins again; the longest
+/// track's where there is no video, or where audio goes on for longer than that.
 fn loop_length(media: &[Tag], first: u32) -> Result<u32, Error> {
-    let mut longest = 1;
+    let mut lengths = [1, 1];
+    let mut last = 0;
     for track in [Track::Audio, Track::Video] {
         let times = media.iter().filter(|tag| track_of(tag) == Some(track));
         let times: Vec<u32> = times.map(|tag| tag.timestamp).collect();
@@ -260,12 +263,17 @@ fn loop_length(media: &[Tag], first: u32) -> Result<u32, Error> {
         };
         let span = end.checked_sub(begin).ok_or(Error::Timestamps)?;
         let intervals = u32::try_from(times.len() - 1).unwrap_or(u32::MAX).max(1);
-        longest = longest.max(end - first + (span / intervals).max(1));
+        let rounded = (span + intervals / 2) / intervals;
+        lengths[slot(track)] = end - first + rounded.max(1);
+        last = last.max(end - first);
     }
-    if longest > LONGEST_LOOP {
+    let video = lengths[slot(Track::Video)];
+    let longest = lengths[0].max(lengths[1]);
+    let length = if video > last { video } else { longest };
+    if length > LONGEST_LOOP {
         return Err(Error::Timestamps);
     }
-    Ok(longest)
+    Ok(length)
 }
 
 fn slot(track: Track) -> usize {

@@ -52,6 +52,18 @@ fn timestamps_continue_over_laps_at_the_files_own_pace() {
 }
 
 #[test]
+fn pictures_keep_their_pace_where_the_loop_begins_again() {
+    let plan = plan();
+    let sent = media(received(&plan, 1, plan.messages().len() * 2));
+    let pictures: Vec<u32> = sent
+        .iter()
+        .filter(|message| message.message_type == 9)
+        .map(|message| message.timestamp)
+        .collect();
+    assert!(pictures.windows(2).all(|pair| pair[1] - pair[0] == 40));
+}
+
+#[test]
 fn audio_and_video_keep_their_distance_wherever_a_publish_begins() {
     let plan = plan();
     let distance = |nth: usize| {
