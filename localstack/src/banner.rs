@@ -100,12 +100,13 @@ fn print(text: &str) {
         .and_then(|()| stdout.flush());
 }
 
-/// A test picture with a tone, sent at the speed of a live stream.
+/// A test picture with a tone, sent at the speed of a live stream: the command of README.md.
 fn ffmpeg(server: &str, key: &str) -> String {
     format!(
-        "ffmpeg -re -f lavfi -i testsrc=size=640x360:rate=30 -f lavfi -i sine=frequency=440 \
-         -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 60 -b:v 1000k \
-         -c:a aac -b:a 128k -f flv {server}/{key}"
+        "ffmpeg -re -f lavfi -i testsrc2=size=640x360:rate=30 \
+         -f lavfi -i sine=frequency=440:sample_rate=48000 \
+         -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 60 \
+         -b:v 800k -maxrate 800k -bufsize 800k -c:a aac -b:a 128k -f flv {server}/{key}"
     )
 }
 
