@@ -4,7 +4,8 @@
 //! transaction id 0 is never answered, `deleteStream` may carry the stream's name, AMF3 framing is
 //! AMF0 behind one byte. No onBWDone is sent; encoders that get it answer with more questions.
 
-use super::{ConnectAnswer, Core, Phase, connect};
+use super::state::{ConnectAnswer, State};
+use super::{Phase, connect};
 use crate::amf0::{self, Value};
 use crate::chunk::Flow;
 use crate::event::{Event, PublishRequest, Secret};
@@ -32,7 +33,7 @@ impl Command<'_> {
     }
 }
 
-impl Core {
+impl State {
     pub(super) fn command(
         &mut self,
         header: &message::Header,

@@ -1,8 +1,8 @@
 //! One connection, ingest side.
 //!
 //! [`Session`] is what a connection driver holds: it puts bytes in, takes events and bytes out and
-//! decides about the publish. Behind it `dialogue` answers commands, `publication` follows the
-//! media of an accepted publish, and the chunk reader calls both through one [`chunk::Sink`].
+//! decides about the publish. Behind it the chunk reader hands messages to `state`, where `dialogue`
+//! answers commands and `publication` follows the media of an accepted publish.
 //!
 //! Invariants:
 //! - Events do not depend on how the input is split. Where a decision is the caller's (a publish
@@ -14,20 +14,16 @@
 mod connect;
 mod dialogue;
 mod publication;
+mod state;
 mod timeline;
 mod tracks;
 
-use crate::chunk::{self, Body, Flow, Keep};
-use crate::event::Secret;
+use crate::chunk;
 use crate::handshake::{Handshake, SERVER_RANDOM_BYTES};
 use crate::reply::Writer;
-use crate::{Counters, Error, Event, Limits, StreamFacts, message};
-use publication::Publication;
-use std::collections::VecDeque;
+use crate::{Counters, Error, Event, Limits, StreamFacts};
+use state::State;
 use std::fmt;
-
-/// Smallest window obeyed for acknowledgements, bytes: keeps replies to a hostile window tiny.
-const SMALLEST_WINDOW: u32 = 64 * 1024;
 
 /// Where a connection is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +49,7 @@ pub enum Phase {
 pub struct Session {
     handshake: Handshake,
     reader: chunk::Reader,
-    core: Core,
+    state: State,
     /// Input that came while a publish was pending.
     held: Vec<u8>,
     /// Bytes received since the start, or since the last publish ended.
@@ -69,7 +65,7 @@ impl Session {
         Self {
             handshake: Handshake::new(server_random),
             reader: chunk::Reader::new(&limits),
-            core: Core::new(limits),
+            state: State::new(limits),
             held: Vec::new(),
             unpublished_bytes: 0,
             failure: None,
@@ -84,7 +80,7 @@ impl Session {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        if self.core.phase == Phase::Closed {
+        if self.state.phase == Phase::Closed {
             return Ok(());
         }
         let result = self.take(input);
@@ -95,15 +91,15 @@ impl Session {
     }
 
     fn take(&mut self, input: &[u8]) -> Result<(), Error> {
-        if self.core.phase == Phase::Publishing {
+        if self.state.phase == Phase::Publishing {
             self.read(input)?;
-            if self.core.phase == Phase::Publishing {
+            if self.state.phase == Phase::Publishing {
                 return Ok(());
             }
             self.unpublished_bytes = 0;
             return Ok(());
         }
-        let limit = self.core.limits.input_bytes_before_publish;
+        let limit = self.state.limits.input_bytes_before_publish;
         let room = usize::try_from(limit.saturating_sub(self.unpublished_bytes));
         let (taken, over) = input
             .split_at_checked(room.unwrap_or(usize::MAX))
@@ -120,25 +116,25 @@ impl Session {
     fn read(&mut self, input: &[u8]) -> Result<(), Error> {
         let mut rest = input;
         if !self.handshake.is_done() {
-            rest = self.handshake.receive(input, &mut self.core.output)?;
+            rest = self.handshake.receive(input, &mut self.state.output)?;
             if self.handshake.is_done() {
-                self.core.phase = Phase::Connecting;
+                self.state.phase = Phase::Connecting;
             }
         }
-        if self.core.phase == Phase::PublishPending {
+        if self.state.phase == Phase::PublishPending {
             return self.hold(rest);
         }
         self.read_chunks(rest)
     }
 
     fn read_chunks(&mut self, input: &[u8]) -> Result<(), Error> {
-        let taken = self.reader.feed(input, &mut self.core)?;
-        self.core.acknowledge(taken)?;
+        let taken = self.reader.feed(input, &mut self.state)?;
+        self.state.acknowledge(taken)?;
         self.hold(input.get(taken..).unwrap_or_default())
     }
 
     fn hold(&mut self, input: &[u8]) -> Result<(), Error> {
-        let limit = self.core.limits.held_input_bytes;
+        let limit = self.state.limits.held_input_bytes;
         if input.len() > limit.saturating_sub(self.held.len()) {
             return Err(Error::HeldInput { limit });
         }
@@ -150,23 +146,23 @@ impl Session {
 
     /// The next event, oldest first.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.core.events.pop_front()
+        self.state.events.pop_front()
     }
 
     /// All bytes to be written now, in order; empty when there is nothing.
     pub fn take_output(&mut self) -> Vec<u8> {
-        let answered = self.core.answer_connect();
+        let answered = self.state.answer_connect();
         self.note(answered);
-        std::mem::take(&mut self.core.output)
+        std::mem::take(&mut self.state.output)
     }
 
     /// Lets the pending publish begin: sends `NetStream.Publish.Start` and reads what was held
     /// meanwhile, which may produce events. Does nothing when no publish is pending.
     pub fn accept_publish(&mut self) {
-        if self.core.phase != Phase::PublishPending {
+        if self.state.phase != Phase::PublishPending {
             return;
         }
-        let accepted = self.core.accept_publish();
+        let accepted = self.state.accept_publish();
         let held = std::mem::take(&mut self.held);
         let read = accepted.and_then(|()| self.take(&held));
         self.note(read);
@@ -176,10 +172,10 @@ impl Session {
     /// `NetStream.Publish.BadName`. Write the output and close then: an encoder that is left open
     /// waits for a long time.
     pub fn refuse_publish(&mut self, code: &str, description: &str) {
-        if matches!(self.core.phase, Phase::PublishPending | Phase::Publishing) {
-            let stream_id = self.core.publishing_stream;
+        if matches!(self.state.phase, Phase::PublishPending | Phase::Publishing) {
+            let stream_id = self.state.publishing_stream;
             let refused = self
-                .core
+                .state
                 .write(|writer| writer.status(stream_id, "error", code, description));
             self.note(refused);
         }
@@ -190,15 +186,15 @@ impl Session {
     /// `connect` has left, an `onStatus` of level error takes its place; before `connect` has come
     /// there is nothing to answer.
     pub fn refuse_connect(&mut self, code: &str, description: &str) {
-        let refused = match (self.core.connect_answer.take(), self.core.phase) {
+        let refused = match (self.state.connect_answer.take(), self.state.phase) {
             (Some(answer), _) => {
                 let refuse =
                     |writer: &mut Writer<'_>| writer.refused(answer.transaction, code, description);
-                self.core.write(refuse)
+                self.state.write(refuse)
             }
             (None, Phase::Handshake | Phase::Connecting | Phase::Closed) => Ok(()),
             (None, Phase::Connected | Phase::PublishPending | Phase::Publishing) => self
-                .core
+                .state
                 .write(|writer| writer.status(0, "error", code, description)),
         };
         self.note(refused);
@@ -208,10 +204,12 @@ impl Session {
     /// Asks the encoder to connect again, to `url` if given, where it announced that it can
     /// (Enhanced RTMP v2). False when it cannot, and nothing is sent.
     pub fn request_reconnect(&mut self, url: Option<&str>, description: &str) -> bool {
-        if !self.core.can_reconnect || self.core.phase == Phase::Closed {
+        if !self.state.can_reconnect || self.state.phase == Phase::Closed {
             return false;
         }
-        let sent = self.core.write(|writer| writer.reconnect(url, description));
+        let sent = self
+            .state
+            .write(|writer| writer.reconnect(url, description));
         self.note(sent);
         true
     }
@@ -219,26 +217,26 @@ impl Session {
     /// Whether media is to come out as [`Event::Media`]; false at first. When it becomes true
     /// during a publish, the sequence headers and metadata seen so far come out at once.
     pub fn want_media(&mut self, wanted: bool) {
-        let begins = wanted && !self.core.publication.wanted;
-        self.core.publication.wanted = wanted;
-        if begins && self.core.phase == Phase::Publishing {
-            self.core.publication.replay(&mut self.core.events);
+        let begins = wanted && !self.state.publication.wanted;
+        self.state.publication.wanted = wanted;
+        if begins && self.state.phase == Phase::Publishing {
+            self.state.publication.replay(&mut self.state.events);
         }
     }
 
     /// What the bitstream says now. Kept after the stream has ended, until the next is accepted.
     pub fn facts(&self) -> &StreamFacts {
-        &self.core.publication.facts
+        &self.state.publication.facts
     }
 
     /// Sums so far, likewise.
     pub fn counters(&self) -> Counters {
-        self.core.publication.counters
+        self.state.publication.counters
     }
 
     /// Where this connection is in its life.
     pub fn phase(&self) -> Phase {
-        self.core.phase
+        self.state.phase
     }
 
     fn note(&mut self, result: Result<(), Error>) {
@@ -249,7 +247,7 @@ impl Session {
     }
 
     fn close(&mut self) {
-        self.core.phase = Phase::Closed;
+        self.state.phase = Phase::Closed;
         self.held = Vec::new();
     }
 }
@@ -262,232 +260,5 @@ impl fmt::Debug for Session {
             .field("phase", &self.phase())
             .field("counters", &self.counters())
             .finish_non_exhaustive()
-    }
-}
-
-/// An answer to `connect` that has not been written.
-#[derive(Debug, Clone, Copy)]
-struct ConnectAnswer {
-    transaction: f64,
-    /// Whether the peer announced Enhanced RTMP.
-    enhanced: bool,
-}
-
-/// Everything of a session that messages act upon.
-#[derive(Debug)]
-struct Core {
-    limits: Limits,
-    phase: Phase,
-    output: Vec<u8>,
-    events: VecDeque<Event>,
-    connect_answer: Option<ConnectAnswer>,
-    can_reconnect: bool,
-    created_streams: u32,
-    publishes: u32,
-    /// Message stream of the pending or accepted publish.
-    publishing_stream: u32,
-    publication: Publication,
-    /// Bytes after which the peer wants an acknowledgement; nothing until it says so.
-    window: Option<u32>,
-    /// Bytes of chunks received.
-    received: u64,
-    /// Value of `received` at the last acknowledgement.
-    acknowledged: u64,
-}
-
-impl Core {
-    fn new(limits: Limits) -> Self {
-        Self {
-            publication: Publication::new(&limits),
-            limits,
-            phase: Phase::Handshake,
-            output: Vec::new(),
-            events: VecDeque::new(),
-            connect_answer: None,
-            can_reconnect: false,
-            created_streams: 0,
-            publishes: 0,
-            publishing_stream: 0,
-            window: None,
-            received: 0,
-            acknowledged: 0,
-        }
-    }
-
-    fn check_name(&self, name: &Secret) -> Result<(), Error> {
-        let limit = self.limits.name_bytes;
-        if name.expose().len() > limit {
-            return Err(Error::NameLength { limit });
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, event: Event) -> Result<(), Error> {
-        self.events.push_back(event);
-        self.check_events()
-    }
-
-    fn check_events(&self) -> Result<(), Error> {
-        let limit = self.limits.queued_events;
-        if self.events.len() > limit {
-            return Err(Error::QueuedEvents { limit });
-        }
-        Ok(())
-    }
-
-    fn write<F>(&mut self, reply: F) -> Result<(), Error>
-    where
-        F: FnOnce(&mut Writer<'_>) -> Result<(), crate::reply::Error>,
-    {
-        reply(&mut Writer(&mut self.output))?;
-        let limit = self.limits.output_bytes;
-        if self.output.len() > limit {
-            return Err(Error::Output { limit });
-        }
-        Ok(())
-    }
-
-    fn answer_connect(&mut self) -> Result<(), Error> {
-        match self.connect_answer.take() {
-            Some(answer) => {
-                self.write(|writer| writer.connected(answer.transaction, answer.enhanced))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn accept_publish(&mut self) -> Result<(), Error> {
-        self.phase = Phase::Publishing;
-        self.publication.begin();
-        let stream_id = self.publishing_stream;
-        self.write(|writer| {
-            writer.status(
-                stream_id,
-                "status",
-                "NetStream.Publish.Start",
-                "Publishing.",
-            )
-        })
-    }
-
-    /// Counts chunk bytes and acknowledges a full window, at most once for each read.
-    fn acknowledge(&mut self, bytes: usize) -> Result<(), Error> {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.received = self.received.saturating_add(bytes);
-        let Some(window) = self.window else {
-            return Ok(());
-        };
-        if self.received.saturating_sub(self.acknowledged) < u64::from(window) {
-            return Ok(());
-        }
-        self.acknowledged = self.received;
-        // The field wraps by definition.
-        let [.., a, b, c, d] = self.received.to_be_bytes();
-        self.write(|writer| writer.acknowledgement(u32::from_be_bytes([a, b, c, d])))
-    }
-
-    fn control(&mut self, header: &message::Header, bytes: &[u8]) -> Result<(), Error> {
-        const PING_REQUEST: u16 = 6;
-        let short = Error::ControlMessage(header.kind);
-        if header.kind == message::WINDOW_ACKNOWLEDGEMENT_SIZE {
-            let window = u32::from_be_bytes(*bytes.first_chunk().ok_or(short)?);
-            self.window = Some(window.max(SMALLEST_WINDOW));
-            return Ok(());
-        }
-        let (event, rest) = bytes.split_first_chunk().ok_or(short.clone())?;
-        if u16::from_be_bytes(*event) == PING_REQUEST {
-            let timestamp = u32::from_be_bytes(*rest.first_chunk().ok_or(short)?);
-            return self.write(|writer| writer.pong(timestamp));
-        }
-        Ok(())
-    }
-
-    fn length_limit(&self, kind: u8) -> u32 {
-        match kind {
-            message::SET_CHUNK_SIZE..=message::SET_PEER_BANDWIDTH => {
-                self.limits.control_message_bytes
-            }
-            message::AUDIO => self.limits.audio_message_bytes,
-            message::VIDEO | message::AGGREGATE => self.limits.video_message_bytes,
-            _ if self.phase == Phase::Publishing => self.limits.command_bytes,
-            _ => self.limits.command_bytes_before_publish,
-        }
-    }
-
-    /// Media is for a publish only; what trails behind the end of one is passed over.
-    fn begin_media(&self, in_publish: Keep) -> Result<Keep, Error> {
-        match self.phase {
-            Phase::Publishing => Ok(in_publish),
-            _ if self.publishes > 0 => Ok(Keep::Prefix),
-            _ => Err(Error::MediaBeforePublish),
-        }
-    }
-
-    fn media(&mut self, header: &message::Header, body: Body<'_>) -> Result<(), Error> {
-        if self.phase != Phase::Publishing {
-            return Ok(());
-        }
-        self.publication.message(header, body, &mut self.events);
-        self.check_events()
-    }
-}
-
-impl chunk::Sink for Core {
-    fn begin(&mut self, header: &message::Header) -> Result<Keep, Error> {
-        let limit = self.length_limit(header.kind);
-        if header.length > limit {
-            return Err(Error::MessageLength {
-                kind: header.kind,
-                length: header.length,
-                limit,
-            });
-        }
-        match header.kind {
-            message::AUDIO | message::VIDEO if self.publication.wanted => {
-                self.begin_media(Keep::Whole)
-            }
-            message::AUDIO | message::VIDEO => self.begin_media(Keep::Judge),
-            message::AGGREGATE => self.begin_media(Keep::Whole),
-            message::DATA_AMF0 | message::DATA_AMF3 if self.phase != Phase::Publishing => {
-                Ok(Keep::Prefix)
-            }
-            message::SET_CHUNK_SIZE..=message::SET_PEER_BANDWIDTH
-            | message::DATA_AMF0
-            | message::DATA_AMF3
-            | message::COMMAND_AMF0
-            | message::COMMAND_AMF3 => Ok(Keep::Whole),
-            _ => Ok(Keep::Prefix),
-        }
-    }
-
-    fn wants(&mut self, header: &message::Header, prefix: &[u8]) -> bool {
-        publication::needs_whole(header.kind, prefix)
-    }
-
-    fn end(&mut self, header: &message::Header, body: Body<'_>) -> Result<Flow, Error> {
-        match header.kind {
-            message::AUDIO
-            | message::VIDEO
-            | message::DATA_AMF0
-            | message::DATA_AMF3
-            | message::AGGREGATE => self.media(header, body)?,
-            message::COMMAND_AMF0 | message::COMMAND_AMF3 => {
-                return self.command(header, body.bytes());
-            }
-            message::USER_CONTROL | message::WINDOW_ACKNOWLEDGEMENT_SIZE => {
-                self.control(header, body.bytes())?;
-            }
-            // Chunk size and abort are obeyed by the chunk reader; acknowledgements and bandwidth
-            // concern what we send, which is next to nothing.
-            _ => {}
-        }
-        Ok(Flow::Continue)
-    }
-
-    fn partial_bytes_limit(&self) -> usize {
-        match self.phase {
-            Phase::Publishing => self.limits.partial_bytes,
-            _ => self.limits.partial_bytes_before_publish,
-        }
     }
 }
