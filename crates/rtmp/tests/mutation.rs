@@ -6,8 +6,9 @@
 mod harness;
 
 use harness::wire::{self, AUDIO, DATA, VIDEO};
-use harness::{Media, capture, capture_names, publish_end, run};
+use harness::{Media, capture, capture_names, publish_end, run_within};
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use stream_sync_rtmp::Limits;
 
 /// Bytes of a recording that are mutated and replayed: dialogue, headers and several frames.
 const BYTES: usize = 24_000;
@@ -26,6 +27,18 @@ fn try_session(random: &mut StdRng, session: &[u8], what: &str) {
     } else {
         Media::Unwanted
     };
+    let tight = Limits {
+        partial_bytes: 2_500,
+        partial_bytes_before_publish: 1_000,
+        command_bytes_before_publish: 900,
+        chunk_streams: 8,
+        ..Limits::default()
+    };
+    let limits = if random.random() {
+        tight
+    } else {
+        Limits::default()
+    };
     let cut = |random: &mut StdRng, largest: usize| {
         let mut pieces = Vec::new();
         let mut rest = session;
@@ -37,8 +50,8 @@ fn try_session(random: &mut StdRng, session: &[u8], what: &str) {
         pieces
     };
     let first_sizes = *[7, 300, 4_096].get(random.random_range(0..3)).unwrap();
-    let (first, first_result) = run(media, cut(random, first_sizes));
-    let (second, second_result) = run(media, cut(random, 1_000));
+    let (first, first_result) = run_within(limits, media, cut(random, first_sizes));
+    let (second, second_result) = run_within(limits, media, cut(random, 1_000));
     assert_eq!(first_result, second_result, "{what}");
     assert!(first.events == second.events, "{what}: other events");
     assert_eq!(first.session.facts(), second.session.facts(), "{what}");

@@ -260,14 +260,36 @@ impl Reader {
             return Ok((piece.len(), Flow::Continue));
         };
         let flow = if stream.received == 0 && taken == stream.header.length {
-            let header = stream.header;
-            stream.reset();
-            self.deliver(&header, Body::Borrowed(piece), sink)?
+            self.pass(current.index, piece, sink)?
         } else {
             stream.received = stream.received.saturating_add(taken);
             self.assemble(current.index, piece, sink)?
         };
         Ok((piece.len(), flow))
+    }
+
+    /// Hands over a message that lies whole in the input.
+    fn pass<S: Sink>(&mut self, index: usize, body: &[u8], sink: &mut S) -> Result<Flow, Error> {
+        let Some(stream) = self.streams.get_mut(index) else {
+            return Ok(Flow::Continue);
+        };
+        let header = stream.header;
+        let assembly = stream.reset();
+        let limit = sink.partial_bytes_limit();
+        if self.held.saturating_add(body.len()) > limit {
+            // In pieces it would not have been kept, so it is not taken whole either.
+            let kept = match assembly {
+                Assembly::Keeping(_) => true,
+                Assembly::Judging => body
+                    .get(..PREFIX_BYTES)
+                    .is_some_and(|prefix| sink.wants(&header, prefix)),
+                Assembly::Skipping | Assembly::Idle => false,
+            };
+            if kept {
+                return Err(Error::PartialBytes { limit });
+            }
+        }
+        self.deliver(&header, Body::Borrowed(body), sink)
     }
 
     /// Appends a piece to its message and ends the message with its last one.
@@ -282,13 +304,11 @@ impl Reader {
         };
         let before = stream.held();
         append(stream, piece, sink);
-        self.held = self
-            .held
-            .saturating_sub(before)
-            .saturating_add(stream.held());
+        let now = stream.held();
         let complete = stream.missing() == 0;
+        self.held = self.held.saturating_sub(before).saturating_add(now);
         let limit = sink.partial_bytes_limit();
-        if self.held > limit {
+        if now > before && self.held > limit {
             return Err(Error::PartialBytes { limit });
         }
         if complete {

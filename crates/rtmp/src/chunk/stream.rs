@@ -13,8 +13,8 @@ pub(crate) const PREFIX_BYTES: usize = 64;
 /// stream; for later timestamps the literal reading would double the clock, so it means "same".
 const LARGEST_REPEATED_TIMESTAMP_MS: u32 = 1000;
 
-/// Memory a growing message starts with, bytes.
-const SMALLEST_GROWTH: usize = 512;
+/// Least memory of a message that is kept, bytes, unless it is shorter.
+const SMALLEST_ROOM: usize = 512;
 
 /// What is held of the message in progress.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Stream {
     /// Bytes of memory the message in progress takes beyond this struct.
     pub(super) fn held(&self) -> usize {
         match &self.assembly {
-            Assembly::Keeping(body) => body.capacity(),
+            Assembly::Keeping(body) => room(body.len(), self.header.length),
             Assembly::Idle | Assembly::Judging | Assembly::Skipping => 0,
         }
     }
@@ -120,18 +120,26 @@ impl Stream {
         std::mem::replace(&mut self.assembly, Assembly::Idle)
     }
 
-    /// Appends to a kept message; the body's memory follows what has arrived and ends exactly at
-    /// the declared length, which alone never reserves anything.
+    /// Appends to a kept message.
     pub(super) fn keep(&mut self, piece: &[u8]) {
-        let length = usize::try_from(self.header.length).unwrap_or(usize::MAX);
         if let Assembly::Keeping(body) = &mut self.assembly {
             let needed = body.len().saturating_add(piece.len());
             if needed > body.capacity() {
-                let doubled = body.capacity().saturating_mul(2).max(SMALLEST_GROWTH);
-                let wanted = doubled.min(length).max(needed);
+                let wanted = room(needed, self.header.length);
                 body.reserve_exact(wanted.saturating_sub(body.len()));
             }
             body.extend_from_slice(piece);
         }
+    }
+}
+
+/// Memory for the first `bytes` of a message of `length`: the next power of two, and the length at
+/// most. It follows what has arrived, whatever is declared, ends exactly at the length, and does
+/// not depend on the pieces it came in.
+fn room(bytes: usize, length: u32) -> usize {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    match bytes {
+        0 => 0,
+        _ => bytes.next_power_of_two().max(SMALLEST_ROOM).min(length),
     }
 }

@@ -69,12 +69,21 @@ impl Driver {
     }
 }
 
-/// Feeds `input` in the given pieces, up to the first error.
+/// Feeds pieces, up to the first error.
 pub(crate) fn run<'a>(
     media: Media,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Driver, Result<(), Error>) {
-    let mut driver = Driver::new(media);
+    run_within(Limits::default(), media, pieces)
+}
+
+/// The same under other limits.
+pub(crate) fn run_within<'a>(
+    limits: Limits,
+    media: Media,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (Driver, Result<(), Error>) {
+    let mut driver = Driver::with_limits(media, limits);
     for piece in pieces {
         if let Err(error) = driver.feed(piece) {
             return (driver, Err(error));
