@@ -56,7 +56,7 @@ class Window:
         log = self.place.folder / "rtmp-load.log"
         pipe = subprocess.PIPE
         core = self.options.other_core
-        with Process(self.command(), core, log, stdout=pipe, stderr=pipe) as load:
+        with Process(self.command(), core, log, stdout=pipe, stderr=pipe, urgent=True) as load:
             for line in load.handle.stderr:
                 self.note(line.decode().strip())
             report = json.loads(load.handle.stdout.read() or "null")
