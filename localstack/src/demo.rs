@@ -40,19 +40,15 @@ impl fmt::Debug for Demo {
     }
 }
 
-/// Finds the demo channel or makes it, with this grace.
+/// Finds the demo channel or makes it.
 ///
 /// # Errors
 /// The API refuses or fails.
-pub(crate) async fn prepare(
-    api: &Function,
-    login: &Login,
-    grace_seconds: u64,
-) -> anyhow::Result<Demo> {
+pub(crate) async fn prepare(api: &Function, login: &Login) -> anyhow::Result<Demo> {
     let user_id = UserId::parse(USER)?;
     let token = login.token(&user_id, now())?;
     let caller = Caller { api, token };
-    let channel = caller.channel(grace_seconds).await?;
+    let channel = caller.channel().await?;
     let stream_key = caller.stream_key(&channel).await?;
     Ok(Demo {
         user_id,
@@ -68,14 +64,14 @@ struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    async fn channel(&self, grace_seconds: u64) -> anyhow::Result<Channel> {
+    async fn channel(&self) -> anyhow::Result<Channel> {
         let found: Page<Channel> = self.call(Method::GET, "/v1/channels", "").await??;
         if let Some(channel) = found.items.into_iter().find(|found| found.name == CHANNEL) {
             return Ok(channel);
         }
         let wanted = CreateChannel {
             name: CHANNEL.into(),
-            grace_seconds: Some(grace_seconds),
+            grace_seconds: None,
         };
         let wanted = serde_json::to_string(&wanted)?;
         Ok(self.call(Method::POST, "/v1/channels", &wanted).await??)

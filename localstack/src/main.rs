@@ -11,6 +11,7 @@ mod banner;
 mod change_stream;
 mod database;
 mod demo;
+mod edges;
 mod endpoints;
 mod gateway;
 mod listen;

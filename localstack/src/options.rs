@@ -58,6 +58,33 @@ pub(crate) struct Options {
     )]
     pub(crate) rtmp: Address,
 
+    /// Where the first edge takes RTMP over TLS; needs a certificate and its key
+    #[arg(
+        long,
+        env = "STREAM_SYNC_RTMPS",
+        value_name = "HOST:PORT",
+        requires_all = ["tls_cert", "tls_key"]
+    )]
+    pub(crate) rtmps: Option<Address>,
+
+    /// Certificate chain in PEM, leaf first; read again when the file changes
+    #[arg(
+        long,
+        env = "STREAM_SYNC_TLS_CERT",
+        value_name = "FILE",
+        requires = "rtmps"
+    )]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key in PEM; read again when the file changes
+    #[arg(
+        long,
+        env = "STREAM_SYNC_TLS_KEY",
+        value_name = "FILE",
+        requires = "rtmps"
+    )]
+    pub(crate) tls_key: Option<PathBuf>,
+
     /// How many edges; the second is on the next port, and so on
     #[arg(long, env = "STREAM_SYNC_EDGES", value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(0..=i64::from(MAX_EDGES)))]
@@ -96,8 +123,8 @@ pub(crate) struct Options {
           value_parser = table_prefix)]
     pub(crate) table_prefix: String,
 
-    /// For how long a dropped publisher of the demo channel may come back as the same session, in
-    /// seconds; read when the channel is made. Other channels are made with a grace of their own
+    /// For how long a dropped publisher may come back as the same session, in seconds, on channels
+    /// that are made from now on and do not say otherwise
     #[arg(long, env = "STREAM_SYNC_GRACE_SECONDS", value_name = "SECONDS", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=60))]
     pub(crate) grace_seconds: u64,
@@ -165,11 +192,13 @@ impl Options {
             ));
         }
         let last_edge = self.edges.saturating_sub(1);
-        if self.rtmp.port != 0 && self.rtmp.port.checked_add(last_edge).is_none() {
-            return Err(format!(
-                "--edges {} does not fit: there are not as many ports from {} on",
-                self.edges, self.rtmp.port
-            ));
+        for first in std::iter::once(&self.rtmp).chain(&self.rtmps) {
+            if first.port != 0 && first.port.checked_add(last_edge).is_none() {
+                return Err(format!(
+                    "--edges {} does not fit: there are not as many ports from {} on",
+                    self.edges, first.port
+                ));
+            }
         }
         Ok(())
     }

@@ -4,12 +4,11 @@
 //! It owns every task and every listener; [`Stack::stop`] awaits them, each for a bounded time. Edges
 //! end first, so that the last word of each session still reaches dashboards and log.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use contract::endpoints::{Edge as EdgeEndpoint, Endpoints, SCHEMA};
+use contract::endpoints::{Endpoints, SCHEMA};
 use domain::edge::State as EdgeState;
 use edge_ingest::Edge;
 use functions::{Authenticator, Keyring};
@@ -29,11 +28,12 @@ use crate::banner::Banner;
 use crate::change_stream::{ChangeStream, Positions, Start};
 use crate::database::{self, Database};
 use crate::demo::{self, Demo};
+use crate::edges;
 use crate::endpoints::{self, Published};
 use crate::gateway::{self, Function, Gateway, MANAGEMENT_PATH, WEBSOCKET_PATH};
-use crate::listen::{listen, refused, resolve};
+use crate::listen::listen;
 use crate::login::{AUDIENCE, Login};
-use crate::options::{Address, Options};
+use crate::options::Options;
 use crate::page::Page;
 use crate::schedule;
 use crate::state::State;
@@ -116,10 +116,10 @@ impl Stack {
             finish_earlier_runs(&shared.store, &functions.reaper).await?;
         }
         // Before any edge is up, so that a failure leaves none behind.
-        let demo = demo::prepare(&functions.api, &login, options.grace_seconds)
+        let demo = demo::prepare(&functions.api, &login)
             .await
             .context("cannot make the demo channel")?;
-        let edges = start_edges(options, &shared).await?;
+        let edges = edges::start(options, &shared.for_edges()).await?;
 
         let gateway = Gateway::new(functions.api.clone(), functions.websocket.clone());
         let page = Page::find(login.clone());
@@ -278,6 +278,15 @@ impl Background {
 }
 
 impl Shared {
+    /// What an edge needs of it.
+    fn for_edges(&self) -> edge_ingest::Services {
+        edge_ingest::Services {
+            store: self.store.clone(),
+            cache: self.cache.clone(),
+            notifier: self.notifier.clone(),
+        }
+    }
+
     async fn open(options: &Options, state: &State, management: &str) -> anyhow::Result<Self> {
         let database = match &options.dynamodb {
             Some(url) => Database::Remote(url.clone()),
@@ -352,7 +361,8 @@ fn settings(options: &Options, url: &str) -> functions::Settings {
     let own = own_names.map(|name| format!("http://{name}:{port}"));
     functions::Settings {
         region: options.region.clone(),
-        default_ingest_url: format!("rtmp://{}/live", public(&options.rtmp)),
+        default_ingest_url: edges::url(&options.rtmp),
+        default_grace: Duration::from_secs(options.grace_seconds),
         allowed_origins: own.into_iter().chain([url.to_owned()]).collect(),
     }
 }
@@ -381,71 +391,8 @@ async fn finish_earlier_runs(store: &Store, reaper: &Function) -> anyhow::Result
     Ok(())
 }
 
-/// Starts all edges or none.
-async fn start_edges(options: &Options, shared: &Shared) -> anyhow::Result<Vec<Edge>> {
-    let mut edges = Vec::new();
-    for number in 0..options.edges {
-        match start_edge(options, number, shared).await {
-            Ok(edge) => edges.push(edge),
-            Err(error) => {
-                join_all(edges.into_iter().map(Edge::stop)).await;
-                return Err(error);
-            }
-        }
-    }
-    Ok(edges)
-}
-
-async fn start_edge(options: &Options, number: u16, shared: &Shared) -> anyhow::Result<Edge> {
-    let address = options.rtmp.plus(number);
-    let name = format!("edge-{}", number + 1);
-    let rtmp_listen = resolve("--rtmp", &address).await?;
-    let admin_listen = (Ipv4Addr::LOCALHOST, 0).into();
-    let settings = edge_ingest::Settings {
-        region: options.region.clone(),
-        public_host: public(&address).host,
-        ..edge_ingest::Settings::local(&name, rtmp_listen, admin_listen)
-    };
-    let services = edge_ingest::Services {
-        store: shared.store.clone(),
-        cache: shared.cache.clone(),
-        notifier: shared.notifier.clone(),
-    };
-    Edge::start(settings, services)
-        .await
-        .map_err(|error| edge_refused(&name, error))
-}
-
-fn edge_refused(name: &str, error: edge_ingest::Error) -> anyhow::Error {
-    match error {
-        edge_ingest::Error::Listen {
-            address, source, ..
-        } => refused("--rtmp", &address, &source).context(format!("cannot start {name}")),
-        other => anyhow::Error::new(other).context(format!("cannot start {name}")),
-    }
-}
-
-/// What encoders on this machine say for an address that stands for all.
-fn public(address: &Address) -> Address {
-    let host = match address.host.as_str() {
-        "0.0.0.0" => "127.0.0.1",
-        "[::]" => "[::1]",
-        other => other,
-    };
-    Address {
-        host: host.to_owned(),
-        port: address.port,
-    }
-}
-
 fn endpoints(options: &Options, listeners: &Listeners, edges: &[Edge], demo: &Demo) -> Endpoints {
     let another = options.dynamodb.as_ref().map(Url::to_string);
-    let edges = edges.iter().map(|edge| EdgeEndpoint {
-        id: edge.id().clone(),
-        rtmp: edge.rtmp_url().to_owned(),
-        rtmps: None,
-        admin: format!("http://{}", edge.admin_address()),
-    });
     Endpoints {
         schema: SCHEMA,
         http: listeners.url.clone(),
@@ -456,7 +403,7 @@ fn endpoints(options: &Options, listeners: &Listeners, edges: &[Edge], demo: &De
         management: listeners.management.clone(),
         dynamodb: another.or_else(|| listeners.dynamodb_url.clone()),
         redis: options.redis.as_ref().map(without_password),
-        edges: edges.collect(),
+        edges: edges.iter().map(edges::endpoint).collect(),
         demo: contract::endpoints::Demo {
             user_id: demo.user_id.clone(),
             channel_id: demo.channel_id.clone(),

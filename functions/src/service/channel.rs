@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contract::http::{Channel as View, CreateChannel, Page, UpdateChannel};
 use contract::websocket::{ChannelSnapshot, Snapshot};
-use domain::channel::{Channel, DEFAULT_GRACE, parse_grace, parse_name};
+use domain::channel::{Channel, parse_grace, parse_name};
 use domain::live::{Item, State};
 use domain::status::{Shown, Status};
 use domain::{ChannelId, Timestamp, UserId};
@@ -32,7 +32,7 @@ pub(crate) async fn create(
         name: parse_name(&request.name)?,
         grace: request
             .grace_seconds
-            .map_or(Ok(DEFAULT_GRACE), parse_grace)?,
+            .map_or(Ok(api.settings.default_grace), parse_grace)?,
         region: api.settings.region.clone(),
         created_at: now,
         key_version: 0,

@@ -34,10 +34,11 @@ pub(crate) async fn generate(
     }
     let (key, new) = new_key(api, &channel, now)?;
     let added = api.store.add_first_key(&channel, &new).await;
-    added.map_err(|error| match error {
+    let auth_version = added.map_err(|error| match error {
         store::Error::Conflict => Error::StreamKeyExists,
         other => other.into(),
     })?;
+    retire(api, &channel, Duration::ZERO, auth_version).await;
     tracing::info!(%channel_id, user_id = %caller.user_id, "stream key generated");
     Ok(credential(api, &channel, &key, now).await)
 }

@@ -1,6 +1,7 @@
 //! Flags and variables of each binary. Every flag has a variable of the same name.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -105,6 +106,10 @@ pub struct ApiOptions {
     /// The `aud` (or, without one, the `client_id`) of tokens that are taken.
     #[arg(long, env = "STREAM_SYNC_JWT_AUDIENCE")]
     jwt_audience: String,
+    /// For how long a dropped stream of a new channel may come back, where its owner does not say.
+    #[arg(long, env = "STREAM_SYNC_GRACE_SECONDS", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(1..=60))]
+    grace_seconds: u64,
     /// The region new channels belong to; the function's own by default.
     #[arg(long, env = "STREAM_SYNC_REGION")]
     region: Option<String>,
@@ -146,6 +151,7 @@ impl ApiOptions {
                 .or(own)
                 .unwrap_or_else(|| "local".into()),
             default_ingest_url: format!("rtmp://{}/{}", self.public_host, self.ingest_app),
+            default_grace: Duration::from_secs(self.grace_seconds),
             allowed_origins: Vec::new(),
         }
     }

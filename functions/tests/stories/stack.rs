@@ -88,6 +88,7 @@ impl Stack {
             settings: Settings {
                 region: "local".into(),
                 default_ingest_url: "rtmp://default.example/live".into(),
+                default_grace: domain::channel::DEFAULT_GRACE,
                 allowed_origins: vec![PAGE.into()],
             },
         };
