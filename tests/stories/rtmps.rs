@@ -1,0 +1,78 @@
+//! RTMP over TLS: the same story on the other port, with a certificate that can be renewed.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use contract::http::StatusWord;
+use harness::{Ffmpeg, HANG, Options, Stack};
+
+fn write_certificate(directory: &Path) -> Result<()> {
+    let pair = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()])?;
+    std::fs::write(directory.join("cert.pem"), pair.cert.pem())?;
+    std::fs::write(directory.join("key.pem"), pair.signing_key.serialize_pem())?;
+    Ok(())
+}
+
+fn with_tls(directory: &Path) -> Options {
+    let file = |name| directory.join(name).display().to_string();
+    let flags = [
+        "--rtmps",
+        "127.0.0.1:0",
+        "--tls-cert",
+        &file("cert.pem"),
+        "--tls-key",
+        &file("key.pem"),
+    ];
+    Options {
+        more: flags.map(str::to_owned).to_vec(),
+        ..Options::default()
+    }
+}
+
+#[tokio::test]
+async fn a_stream_over_tls_is_live_like_any_other() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    write_certificate(directory.path())?;
+    let stack = Stack::start(with_tls(directory.path())).await?;
+    let mut dashboard = stack.dashboard().await?;
+    let server = stack.endpoints.edges[0]
+        .rtmps
+        .clone()
+        .context("no RTMPS in endpoints.json")?;
+    assert!(server.starts_with("rtmps://"), "{server}");
+
+    let encoder = Ffmpeg::publish(&server, &stack.key().await?)?;
+    dashboard.expect_status(StatusWord::Live, HANG).await?;
+    let refused = Ffmpeg::publish(&server, &stack.key().await?)?
+        .gives_up(HANG)
+        .await?;
+    assert!(refused.1.contains("Already live"), "{}", refused.1);
+    encoder.stop_normally().await?;
+    dashboard.expect_status(StatusWord::Offline, HANG).await?;
+    stack.stop().await
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_disturbs_nobody_who_is_live() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    write_certificate(directory.path())?;
+    let stack = Stack::start(with_tls(directory.path())).await?;
+    let mut dashboard = stack.dashboard().await?;
+    let server = stack.endpoints.edges[0]
+        .rtmps
+        .clone()
+        .context("no RTMPS in endpoints.json")?;
+    let mut encoder = Ffmpeg::publish(&server, &stack.key().await?)?;
+    let (_, before) = dashboard.expect_status(StatusWord::Live, HANG).await?;
+
+    write_certificate(directory.path())?;
+    stack.logs("certificate renewed", HANG).await?;
+    assert!(encoder.runs());
+    let after = stack.owner.status(stack.channel()).await?;
+    assert_eq!(
+        (after.status, after.session_id),
+        (StatusWord::Live, before.session_id)
+    );
+    encoder.stop_normally().await?;
+    stack.stop().await
+}
