@@ -12,19 +12,17 @@ from pathlib import Path
 
 # A process that does not end when asked to is killed after so many seconds.
 PATIENCE_SECONDS = 10
-# Of the server that is measured and of the generator: what else runs waits for them.
-URGENT_NICE = -10
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-def place(core, urgent):
-    """Runs in the new process, before its program."""
+def place(core, alone):
+    """Runs in the new process, before its program. `alone`: as if nothing else ran on its core."""
     if core is not None:
         os.sched_setaffinity(0, {core})
-    if urgent:
+    if alone:
         try:
-            os.nice(URGENT_NICE)
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
         except PermissionError:
             # Only root may; without it neighbours disturb more, and the figures show them.
             pass
@@ -42,10 +40,10 @@ def raise_descriptor_limit():
 
 
 class Process:
-    """Started on `core` (None: anywhere), stopped at the end of its `with`. `urgent`: goes before
-    everything of ordinary priority."""
+    """Started on `core` (None: anywhere), stopped at the end of its `with`. `alone`: in real
+    time, so that neighbours neither delay it nor let work pile up for it."""
 
-    def __init__(self, command, core, log, env=None, stdout=None, stderr=None, urgent=False):
+    def __init__(self, command, core, log, env=None, stdout=None, stderr=None, alone=False):
         self.name = Path(command[0]).name
         self.log = log
         with open(log, "ab") as output:
@@ -55,7 +53,7 @@ class Process:
                 stdout=stdout or output,
                 stderr=stderr or output,
                 env=env,
-                preexec_fn=lambda: place(core, urgent),
+                preexec_fn=lambda: place(core, alone),
             )
 
     def __enter__(self):

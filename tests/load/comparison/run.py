@@ -24,7 +24,12 @@ def measure(name, row, media, options, syscalls=False):
     """The figures of one run as a flat dictionary. `syscalls`: count them, which slows the server."""
     with tempfile.TemporaryDirectory(prefix="stream-sync-load-") as folder:
         place = servers.Place(
-            options.programs, Path(folder), options.server_core, options.other_core, row.publishers
+            options.programs,
+            Path(folder),
+            options.server_core,
+            options.other_core,
+            row.publishers,
+            options.real_time,
         )
         with servers.SERVERS[name](place) as server:
             time.sleep(CALM_SECONDS)
@@ -56,7 +61,7 @@ class Window:
         log = self.place.folder / "rtmp-load.log"
         pipe = subprocess.PIPE
         core = self.options.other_core
-        with Process(self.command(), core, log, stdout=pipe, stderr=pipe, urgent=True) as load:
+        with Process(self.command(), core, log, None, pipe, pipe, self.options.real_time) as load:
             for line in load.handle.stderr:
                 self.note(line.decode().strip())
             report = json.loads(load.handle.stdout.read() or "null")

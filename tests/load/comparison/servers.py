@@ -53,6 +53,7 @@ class Place:
     server_core: int
     other_core: int
     publishers: int
+    real_time: bool
 
 
 def free_port():
@@ -71,7 +72,7 @@ def accepts(port):
 def discard(place):
     port = free_port()
     command = [place.programs / "rtmp-discard", "--listen", f"127.0.0.1:{port}"]
-    with Process(command, place.server_core, place.folder / "discard.log", urgent=True) as process:
+    with Process(command, place.server_core, place.folder / "discard.log", alone=place.real_time) as process:
         process.wait_until("listening", lambda: accepts(port))
         yield Running(process, f"rtmp://127.0.0.1:{port}/live", ["--key-template", "stream{}"])
 
@@ -91,7 +92,7 @@ def nginx(place):
     config = place.folder / "nginx.conf"
     config.write_text(NGINX_CONFIG.format(module=module, folder=place.folder, port=port))
     command = [program, "-p", place.folder, "-c", config]
-    with Process(command, place.server_core, place.folder / "nginx.log", urgent=True) as process:
+    with Process(command, place.server_core, place.folder / "nginx.log", alone=place.real_time) as process:
         process.wait_until("listening", lambda: accepts(port))
         yield Running(process, f"rtmp://127.0.0.1:{port}/live", ["--key-template", "stream{}"])
 
@@ -129,7 +130,7 @@ def stack(place):
     file = place.folder / "stack.json"
     command = [place.programs / "stream-sync", "--http", "127.0.0.1:0", "--rtmp", "127.0.0.1:0"]
     command += ["--endpoints", file, "--log", "warn"]
-    with Process(command, place.server_core, place.folder / "stack.log", urgent=True) as process:
+    with Process(command, place.server_core, place.folder / "stack.log", alone=place.real_time) as process:
         where = endpoints(process, file)
         api = Api(where["http"])
         channels = api.channels(place.publishers)
@@ -165,7 +166,7 @@ def edge(tick):
                 "RUST_LOG": "warn",
             }
             log = place.folder / "edge.log"
-            process = ends.enter_context(Process(command, place.server_core, log, env, urgent=True))
+            process = ends.enter_context(Process(command, place.server_core, log, env, alone=place.real_time))
             process.wait_until("listening", lambda: accepts(port))
             url = f"rtmp://127.0.0.1:{port}/live"
             yield Running(process, url, keys_file(place, channels), api, channels)
