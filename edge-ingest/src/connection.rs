@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attempts::Attempted;
 use crate::clock;
 use crate::link::{Closure, ConnectionEnd, Signal, link};
+use crate::memory;
 use crate::presence::Presence;
 use crate::presented::Presented;
 use crate::publisher::{self, Publish};
@@ -67,6 +68,8 @@ pub(crate) enum End {
     Unpublished,
     /// The peer broke the protocol or a limit.
     Protocol(rtmp::Error),
+    /// It grew while all connections together held as much as they may.
+    OutOfMemory,
     /// A step took too long.
     TimedOut(&'static str),
     /// The publish was turned away; the refusal is in the output.
@@ -87,6 +90,7 @@ pub(crate) struct Connection<S> {
     publish: Option<ConnectionEnd>,
     media_bytes: u64,
     media_moved_at: Instant,
+    memory: memory::Share,
 }
 
 impl Connection<TcpStream> {
@@ -124,6 +128,7 @@ impl<S> Connection<S> {
             publish: self.publish,
             media_bytes: self.media_bytes,
             media_moved_at: self.media_moved_at,
+            memory: self.memory,
         })
     }
 }
@@ -132,6 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn new(socket: S, presence: Presence) -> Self {
         Self {
             socket,
+            memory: presence.edge.memory.share(),
             session: rtmp::Session::new(presence.edge.settings.limits, clock::random()),
             presence,
             connected: None,
@@ -244,7 +250,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn heard(&mut self, received: Result<(), End>) -> Result<(), End> {
         self.handle_events()?;
         self.flush().await?;
-        received
+        received?;
+        if self.memory.holds(self.session.held_bytes()) {
+            Ok(())
+        } else {
+            Err(End::OutOfMemory)
+        }
     }
 
     fn handle_events(&mut self) -> Result<(), End> {
@@ -343,6 +354,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 End::Unpublished => Closure::Unpublished,
                 End::PeerLeft
                 | End::Protocol(_)
+                | End::OutOfMemory
                 | End::TimedOut(_)
                 | End::Refused
                 | End::Closed
@@ -365,6 +377,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             End::TimedOut(step) => {
                 tracing::info!(connection_id = %id, %client_ip, step, "connection timed out");
+            }
+            End::OutOfMemory => {
+                tracing::warn!(connection_id = %id, %client_ip,
+                    "connection closed: all connections together hold as much as they may");
             }
             End::PeerLeft | End::Unpublished | End::Refused | End::Closed | End::Settled => {
                 tracing::debug!(connection_id = %id, %client_ip, ?end, "connection over");

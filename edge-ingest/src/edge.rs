@@ -16,7 +16,7 @@ use crate::front_door::FrontDoor;
 use crate::media_workers::MediaWorkers;
 use crate::settings::{Settings, TLS_HANDSHAKES};
 use crate::shared::{Services, Shared, StopMode};
-use crate::{admin, attempts, clock, control, heartbeat, listener, metrics, registry, tls};
+use crate::{admin, attempts, clock, control, heartbeat, listener, memory, metrics, registry, tls};
 
 /// The first life of every process; a process that fenced itself counts on from here.
 const FIRST_EPOCH: u64 = 1;
@@ -89,6 +89,7 @@ impl Edge {
         }
         let shared = Arc::new(Shared {
             front_door: FrontDoor::new(settings.budgets),
+            memory: memory::Budget::new(settings.memory_budget),
             room: Arc::new(Semaphore::new(settings.max_connections() as usize)),
             tls_handshakes: Semaphore::new(TLS_HANDSHAKES),
             media_workers: MediaWorkers::start(&settings).map_err(Error::Threads)?,

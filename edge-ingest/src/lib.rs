@@ -27,6 +27,7 @@ mod heartbeat;
 mod link;
 mod listener;
 mod media_workers;
+mod memory;
 pub mod metrics;
 pub mod options;
 mod presence;
@@ -41,5 +42,6 @@ pub mod tls;
 
 pub use edge::{Edge, Error};
 pub use front_door::Budgets;
+pub use memory::DEFAULT_BUDGET_BYTES;
 pub use settings::{DEFAULT_READ_TICK, MAX_READ_TICK, SPARE_CONNECTIONS, Settings, Timeouts};
 pub use shared::Services;

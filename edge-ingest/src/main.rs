@@ -40,6 +40,7 @@ fn settings(options: &Options) -> anyhow::Result<Settings> {
     settings.capacity = options.capacity;
     settings.rtmps = options.rtmps();
     settings.read_tick = Duration::from_millis(options.read_tick_millis);
+    settings.memory_budget = options.memory_budget_mib as usize * 1024 * 1024;
     settings.limits = options.front_door.limits();
     settings.timeouts = options.front_door.timeouts();
     settings.budgets.failures_per_minute = options.failures_per_minute;

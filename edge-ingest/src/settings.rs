@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::FingerprintSecret;
 
 use crate::front_door::Budgets;
+use crate::memory::DEFAULT_BUDGET_BYTES;
 use crate::tls::CertificateFiles;
 
 /// Connections beyond the publishers it takes: room for those that are still saying who they are
@@ -43,6 +44,8 @@ pub struct Settings {
     pub fingerprint_secret: FingerprintSecret,
     /// What one address may try before it is let in.
     pub budgets: Budgets,
+    /// What all connections together may hold of what their peers sent, in bytes.
+    pub memory_budget: usize,
     /// Bounds of what a connection may send.
     pub limits: rtmp::Limits,
     /// Readable sockets of steady media wait for a common tick of this length and are read once
@@ -94,6 +97,7 @@ impl Settings {
             ingest_app: "live".to_owned(),
             fingerprint_secret: FingerprintSecret::new(crate::clock::random()),
             budgets: Budgets::default(),
+            memory_budget: DEFAULT_BUDGET_BYTES,
             limits: rtmp::Limits::default(),
             read_tick: DEFAULT_READ_TICK,
             media_threads: std::thread::available_parallelism().map_or(1, usize::from),

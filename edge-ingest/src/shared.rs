@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::attempts::Attempts;
 use crate::front_door::FrontDoor;
 use crate::media_workers::MediaWorkers;
+use crate::memory;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::settings::Settings;
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// What each address has tried.
     pub(crate) front_door: Arc<FrontDoor>,
+    /// What all connections hold.
+    pub(crate) memory: Arc<memory::Budget>,
     /// Room for connections of every kind.
     pub(crate) room: Arc<Semaphore>,
     /// Room for TLS handshakes.

@@ -251,6 +251,24 @@ fn unfinished_messages_together_are_bounded() {
 }
 
 #[test]
+fn what_an_unfinished_message_holds_is_told_and_given_back() {
+    let mut start = wire::set_chunk_size(1024 * 1024);
+    start.extend(wire::full_header(6, 0, 10_000, VIDEO));
+    // A sequence header is kept although nobody wants media.
+    start.extend([0x17, 0, 0, 0, 0]);
+    start.extend(vec![1; 4_000]);
+    let (mut session, result) = published_then(&start);
+    assert_eq!(result, Ok(()));
+    assert!(
+        (4_000..20_000).contains(&session.held_bytes()),
+        "{}",
+        session.held_bytes()
+    );
+    assert_eq!(session.receive(&vec![1; 5_995]), Ok(()));
+    assert_eq!(session.held_bytes(), 0);
+}
+
+#[test]
 fn messages_longer_than_their_kind_allows_are_refused() {
     for (kind, limit) in [
         (AUDIO, 1 << 20),

@@ -107,6 +107,10 @@ pub struct Options {
         value_name = "COUNT"
     )]
     pub opening_connections: u32,
+    /// What all connections together may hold of what their peers sent.
+    #[arg(long, env = "STREAM_SYNC_MEMORY_BUDGET_MIB", default_value_t = 512, value_name = "MIB",
+        value_parser = clap::value_parser!(u32).range(16..=65_536))]
+    pub memory_budget_mib: u32,
     /// What a connection may send and how long it may take.
     #[command(flatten)]
     pub front_door: FrontDoor,

@@ -134,6 +134,11 @@ impl Reader {
         Ok(begun.saturating_add(taken))
     }
 
+    /// Memory of all unfinished messages.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held
+    }
+
     /// Completes a header of which an earlier input held the beginning.
     fn finish_carry<S: Sink>(
         &mut self,

@@ -72,6 +72,14 @@ impl Session {
         }
     }
 
+    /// Memory, in bytes, that what the peer sent takes beyond this struct until it is whole:
+    /// unfinished messages and input held while a publish is pending. Zero most of the time.
+    pub fn held_bytes(&self) -> usize {
+        self.reader
+            .held_bytes()
+            .saturating_add(self.held.capacity())
+    }
+
     /// Takes bytes as read from the socket, in any pieces.
     ///
     /// On an error write what [`take_output`](Self::take_output) gives and close the connection;
