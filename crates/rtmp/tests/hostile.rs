@@ -257,15 +257,15 @@ fn what_an_unfinished_message_holds_is_told_and_given_back() {
     // A sequence header is kept although nobody wants media.
     start.extend([0x17, 0, 0, 0, 0]);
     start.extend(vec![1; 4_000]);
-    let (mut session, result) = published_then(&start);
+    let (mut driver, result) = published_then(&start);
     assert_eq!(result, Ok(()));
     assert!(
-        (4_000..20_000).contains(&session.held_bytes()),
+        (4_000..20_000).contains(&driver.session.held_bytes()),
         "{}",
-        session.held_bytes()
+        driver.session.held_bytes()
     );
-    assert_eq!(session.receive(&vec![1; 5_995]), Ok(()));
-    assert_eq!(session.held_bytes(), 0);
+    assert_eq!(driver.session.receive(&[1; 5_995]), Ok(()));
+    assert_eq!(driver.session.held_bytes(), 0);
 }
 
 #[test]
