@@ -1,9 +1,10 @@
-//! Who is connected: from the store, or from a list of this process that is two seconds old at most.
+//! Who is connected: from the store, or from a list of this process that is a few seconds old at most.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::UserId;
+use moka::Expiry;
 use moka::future::Cache;
 use store::Store;
 
@@ -11,8 +12,39 @@ use crate::Reach;
 
 /// How old a list may be that samples are sent by: a dashboard waits this long for its first one.
 const RECENT: Duration = Duration::from_secs(2);
+/// The same where nobody was connected: most streams are watched by no dashboard most of the time,
+/// and each look is a read of the store.
+const RECENTLY_NOBODY: Duration = Duration::from_secs(5);
 /// Most lists kept: more users than one process has live.
 const MAX_LISTS: u64 = 10_000;
+
+/// How long a list is kept.
+struct Age;
+
+impl Expiry<UserId, Arc<[String]>> for Age {
+    fn expire_after_create(
+        &self,
+        _: &UserId,
+        list: &Arc<[String]>,
+        _: Instant,
+    ) -> Option<Duration> {
+        Some(if list.is_empty() {
+            RECENTLY_NOBODY
+        } else {
+            RECENT
+        })
+    }
+
+    fn expire_after_update(
+        &self,
+        user_id: &UserId,
+        list: &Arc<[String]>,
+        now: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        self.expire_after_create(user_id, list, now)
+    }
+}
 
 /// The connections of users.
 #[derive(Clone, Debug)]
@@ -27,7 +59,7 @@ impl Connections {
             store,
             recent: Cache::builder()
                 .max_capacity(MAX_LISTS)
-                .time_to_live(RECENT)
+                .expire_after(Age)
                 .build(),
         }
     }

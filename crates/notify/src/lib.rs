@@ -49,7 +49,7 @@ pub const MAX_POSTS_OF_A_PUSH: usize = 16;
 pub enum Reach {
     /// Every connection there is now: for changes of the status.
     Fresh,
-    /// A list at most two seconds old: for samples.
+    /// A list at most two seconds old (five where nobody was connected): for samples.
     Recent,
 }
 

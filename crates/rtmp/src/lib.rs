@@ -13,7 +13,7 @@
 //! open a connection.
 //!
 //! ```
-//! use stream_sync_rtmp::{Event, Limits, SERVER_RANDOM_BYTES, Session};
+//! use rtmp::{Event, Limits, SERVER_RANDOM_BYTES, Session};
 //!
 //! let mut session = Session::new(Limits::default(), [7; SERVER_RANDOM_BYTES]);
 //! let read_from_the_socket = [3; 1537];
@@ -25,7 +25,7 @@
 //! }
 //! let to_be_written = session.take_output();
 //! assert_eq!(to_be_written.len(), 1 + 1536 + 1536);
-//! # Ok::<(), stream_sync_rtmp::Error>(())
+//! # Ok::<(), rtmp::Error>(())
 //! ```
 //!
 //! What holds for any input: no panic, no recursion, memory and replies within [`Limits`], and the

@@ -5,7 +5,7 @@ mod harness;
 
 use harness::wire::{self, AGGREGATE, AUDIO, VIDEO};
 use harness::{Media, run};
-use stream_sync_rtmp::{Error, Event, MediaKind};
+use rtmp::{Error, Event, MediaKind};
 
 /// A picture as a message, told apart by its last bytes.
 fn picture(number: u8, length: usize) -> Vec<u8> {

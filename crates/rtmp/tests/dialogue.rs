@@ -8,7 +8,7 @@ use harness::{Driver, Media};
 use rml_rtmp::rml_amf0::{Amf0Value, serialize};
 use rml_rtmp::sessions::{ClientSessionEvent, ClientSessionResult, StreamMetadata};
 use rml_rtmp::time::RtmpTimestamp;
-use stream_sync_rtmp::{Event, Limits, Phase, SERVER_RANDOM_BYTES, Session};
+use rtmp::{Event, Limits, Phase, SERVER_RANDOM_BYTES, Session};
 
 #[test]
 fn another_implementation_goes_live_with_us() {

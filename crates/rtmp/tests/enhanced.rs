@@ -4,7 +4,7 @@ mod harness;
 
 use harness::wire::{self, AUDIO, VIDEO};
 use harness::{Driver, Media, run};
-use stream_sync_rtmp::{AudioCodec, Event, MediaCodec, VideoCodec};
+use rtmp::{AudioCodec, Event, MediaCodec, VideoCodec};
 
 const EXTENDED_KEYFRAME: u8 = 0x90;
 const EXTENDED_INTER: u8 = 0xA0;
@@ -42,8 +42,8 @@ fn audio(packet: u8, four_cc: &[u8; 4], body: &[u8]) -> Vec<u8> {
     [&[0x90 | packet][..], four_cc, body].concat()
 }
 
-fn media(driver: &Driver) -> Vec<&stream_sync_rtmp::Media> {
-    fn media(event: &Event) -> Option<&stream_sync_rtmp::Media> {
+fn media(driver: &Driver) -> Vec<&rtmp::Media> {
+    fn media(event: &Event) -> Option<&rtmp::Media> {
         match event {
             Event::Media(media) => Some(media),
             _ => None,

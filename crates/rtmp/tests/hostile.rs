@@ -6,7 +6,7 @@ mod harness;
 use harness::wire::{self, AGGREGATE, AUDIO, COMMAND, DATA, VIDEO};
 use harness::{Driver, Media, run};
 use rml_rtmp::rml_amf0::Amf0Value;
-use stream_sync_rtmp::{Error, Event, Limits, Phase, amf0};
+use rtmp::{Error, Event, Limits, Phase, amf0};
 
 /// Feeds bytes behind a connect, in reads of 4 KiB.
 fn connected_then(bytes: &[u8]) -> (Driver, Result<(), Error>) {

@@ -5,10 +5,10 @@ mod harness;
 use harness::wire::{self, AUDIO, COMMAND, VIDEO};
 use harness::{Driver, Media, capture, publish_end};
 use rml_rtmp::rml_amf0::Amf0Value;
+use rtmp::{Limits, SERVER_RANDOM_BYTES, Session};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use stream_sync_rtmp::{Limits, SERVER_RANDOM_BYTES, Session};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

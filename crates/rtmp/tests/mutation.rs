@@ -8,7 +8,7 @@ mod harness;
 use harness::wire::{self, AUDIO, DATA, VIDEO};
 use harness::{Media, capture, capture_names, publish_end, run_within};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use stream_sync_rtmp::Limits;
+use rtmp::Limits;
 
 /// Bytes of a recording that are mutated and replayed: dialogue, headers and several frames.
 const BYTES: usize = 24_000;

@@ -7,9 +7,9 @@ mod harness;
 
 use harness::{Driver, Media, capture, capture_names, captures_folder, publish_end, run};
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use rtmp::{AudioFacts, Event, MediaKind, VideoFacts};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use stream_sync_rtmp::{AudioFacts, Event, MediaKind, VideoFacts};
 
 /// Where a recording is split at each byte: dialogue, metadata, sequence headers, first frames.
 const DENSE: std::ops::Range<usize> = 3_060..5_000;
@@ -143,7 +143,7 @@ fn sequence_header(event: &Event) -> Option<(bool, u8)> {
 }
 
 /// In two reads, as an encoder does it: it waits for the answer to its publish command.
-fn whole(media: Media, recording: &[u8]) -> (Driver, Result<(), stream_sync_rtmp::Error>) {
+fn whole(media: Media, recording: &[u8]) -> (Driver, Result<(), rtmp::Error>) {
     run(media, pieces(recording, &[publish_end(recording)]))
 }
 

@@ -5,8 +5,8 @@
 pub(crate) mod publisher;
 pub(crate) mod wire;
 
+use rtmp::{Error, Event, Limits, SERVER_RANDOM_BYTES, Session};
 use std::path::PathBuf;
-use stream_sync_rtmp::{Error, Event, Limits, SERVER_RANDOM_BYTES, Session};
 
 /// What is wanted of the media while replaying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

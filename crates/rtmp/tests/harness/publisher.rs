@@ -5,7 +5,7 @@ use rml_rtmp::handshake::{Handshake, HandshakeProcessResult, PeerType};
 use rml_rtmp::sessions::{
     ClientSession, ClientSessionConfig, ClientSessionEvent, ClientSessionResult, PublishRequestType,
 };
-use stream_sync_rtmp::Error;
+use rtmp::Error;
 
 pub(crate) struct Publisher {
     pub(crate) client: ClientSession,
