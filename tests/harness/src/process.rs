@@ -82,6 +82,19 @@ impl Process {
         kill_process(id, signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
+    /// Memory that it holds now, in bytes.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let id = self.child.id().context("the process has ended already")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().next());
+        let kibibytes: u64 = kibibytes.context("no VmRSS")?.parse()?;
+        Ok(kibibytes * 1024)
+    }
+
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -23,6 +23,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(20);
 pub struct Options {
     /// `--edges`.
     pub edges: u32,
+    /// `--rtmp`.
+    pub rtmp: String,
     /// The demo channel's grace in seconds: short, but for stories about the real one.
     pub grace_seconds: u64,
     /// `--redis`.
@@ -42,6 +44,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             edges: 1,
+            rtmp: "127.0.0.1:0".to_owned(),
             grace_seconds: 2,
             redis: None,
             state: None,
@@ -81,7 +84,7 @@ impl Stack {
         let directory = tempfile::tempdir()?;
         let file = directory.path().join("endpoints.json");
         let mut command = programs::ours("stream-sync")?;
-        command.args(["--http", "127.0.0.1:0", "--rtmp", "127.0.0.1:0", "--edges"]);
+        command.args(["--http", "127.0.0.1:0", "--rtmp", &options.rtmp, "--edges"]);
         command
             .arg(options.edges.to_string())
             .arg("--endpoints")
@@ -181,6 +184,30 @@ impl Stack {
         let page = self.admin(edge, "/metrics").await?;
         ensure!(page.0 == 200, "/metrics answered {}", page.0);
         Ok(page.1)
+    }
+
+    /// A counter or gauge on the Prometheus page of the edge of this number from 0; 0 where it is
+    /// not there.
+    ///
+    /// # Errors
+    /// When the page does not answer, or the value is no whole number.
+    pub async fn metric(&self, edge: usize, name: &str) -> Result<u64> {
+        let page = self.metrics_page(edge).await?;
+        let mut values =
+            (page.lines()).filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = values.next().unwrap_or("0");
+        value
+            .trim()
+            .parse()
+            .with_context(|| format!("{name} is {value}"))
+    }
+
+    /// Memory that the program holds, in bytes.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        self.process.resident_bytes()
     }
 
     /// Status and body of a page on the admin port of the edge of this number from 0.
