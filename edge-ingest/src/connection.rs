@@ -72,12 +72,24 @@ pub(crate) enum End {
     OutOfMemory,
     /// A step took too long.
     TimedOut(&'static str),
-    /// The publish was turned away; the refusal is in the output.
-    Refused,
+    /// The publish was turned away; the answer is in the output.
+    Refused(Refusal),
     /// The publisher's task asked for it, or the edge stops.
     Closed,
     /// Not over: media flows steadily and may be read at the common tick.
     Settled,
+}
+
+impl End {
+    /// Whether it counts against the address of one who was never let in. A valid key that is
+    /// refused does not: an encoder repeats it every other second while its channel is taken or
+    /// the store is away, and the others behind its address must not be shut out for that.
+    const fn is_a_failure(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(Refusal::Unauthorized) | Self::Protocol(_) | Self::TimedOut(_)
+        )
+    }
 }
 
 /// One encoder's connection.
@@ -213,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(refusal) => {
                 self.session
                     .refuse_publish(refusal.net_stream_code(), &refusal.to_string());
-                Err(End::Refused)
+                Err(End::Refused(refusal))
             }
         }
     }
@@ -333,16 +345,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(());
         }
         let limit = self.presence.edge.settings.timeouts.write;
-        socket::write(&mut self.socket, &output, limit)
-            .await
-            .map_err(|_| End::PeerLeft)
+        let written = socket::write(&mut self.socket, &output, limit).await;
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => End::TimedOut("write"),
+            _ => End::PeerLeft,
+        })
     }
 
     /// Tells the publisher how it ended, says the last words and closes.
     async fn finish(mut self, end: End) {
         self.log(&end);
-        let failed = matches!(end, End::Refused | End::Protocol(_) | End::TimedOut(_));
-        if failed && !self.presence.is_let_in() {
+        if end.is_a_failure() && !self.presence.is_let_in() {
             self.presence
                 .edge
                 .front_door
@@ -356,14 +369,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 | End::Protocol(_)
                 | End::OutOfMemory
                 | End::TimedOut(_)
-                | End::Refused
+                | End::Refused(_)
                 | End::Closed
                 | End::Settled => Closure::Dropped,
             };
             publish.signal(Signal::Closed(closure));
         }
         let flushed = self.flush().await;
-        if flushed.is_ok() && matches!(end, End::Refused | End::Protocol(_)) {
+        if flushed.is_ok() && matches!(end, End::Refused(_) | End::Protocol(_)) {
             socket::close_gently(&mut self.socket).await;
         }
     }
@@ -382,7 +395,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 tracing::warn!(connection_id = %id, %client_ip,
                     "connection closed: all connections together hold as much as they may");
             }
-            End::PeerLeft | End::Unpublished | End::Refused | End::Closed | End::Settled => {
+            End::PeerLeft | End::Unpublished | End::Refused(_) | End::Closed | End::Settled => {
                 tracing::debug!(connection_id = %id, %client_ip, ?end, "connection over");
             }
         }

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::front_door::FrontDoor;
 use crate::media_workers::MediaWorkers;
-use crate::settings::{Settings, TLS_HANDSHAKES};
+use crate::settings::Settings;
 use crate::shared::{Services, Shared, StopMode};
 use crate::{admin, attempts, clock, control, heartbeat, listener, memory, metrics, registry, tls};
 
@@ -91,7 +91,7 @@ impl Edge {
             front_door: FrontDoor::new(settings.budgets),
             memory: memory::Budget::new(settings.memory_budget),
             room: Arc::new(Semaphore::new(settings.max_connections() as usize)),
-            tls_handshakes: Semaphore::new(TLS_HANDSHAKES),
+            tls_turns: Semaphore::new(Settings::tls_turns()),
             media_workers: MediaWorkers::start(&settings).map_err(Error::Threads)?,
             settings,
             services,

@@ -1,28 +1,31 @@
 //! Accepts RTMP and RTMPS connections, as many as the edge has room for.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::connection;
 use crate::presence::Presence;
 use crate::shared::Shared;
+use crate::tls;
 
 /// After an accept that failed (no file descriptor left, say): long enough not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts until the edge stops.
-pub(crate) async fn run(edge: Arc<Shared>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+pub(crate) async fn run(edge: Arc<Shared>, listener: TcpListener, acceptor: Option<TlsAcceptor>) {
     loop {
         let accepted = tokio::select! {
             () = edge.stopping.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, peer)) => admit(&edge, socket, peer, tls.clone()),
+            Ok((socket, peer)) => admit(&edge, socket, peer, acceptor.clone()),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -31,48 +34,64 @@ pub(crate) async fn run(edge: Arc<Shared>, listener: TcpListener, tls: Option<Tl
     }
 }
 
-fn admit(edge: &Arc<Shared>, socket: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
+fn admit(edge: &Arc<Shared>, socket: TcpStream, peer: SocketAddr, acceptor: Option<TlsAcceptor>) {
     let Some(presence) = Presence::begin(edge, peer) else {
         // Before the handshake there is no way to say why; the encoder sees a closed connection.
         edge.metrics.connections_refused.inc();
         return;
     };
     edge.tasks
-        .spawn(serve(Arc::clone(edge), socket, presence, tls));
+        .spawn(serve(Arc::clone(edge), socket, presence, acceptor));
 }
 
-async fn serve(edge: Arc<Shared>, socket: TcpStream, presence: Presence, tls: Option<TlsAcceptor>) {
+async fn serve(
+    edge: Arc<Shared>,
+    socket: TcpStream,
+    presence: Presence,
+    acceptor: Option<TlsAcceptor>,
+) {
     // Without it the answers to connect and publish wait for the peer's delayed acknowledgement.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    match tls {
+    match acceptor {
         None => connection::serve_plain(socket, presence).await,
         Some(acceptor) => {
-            if let Some(socket) = shake_hands(&edge, &acceptor, socket).await {
+            if let Some(socket) = shake_hands(&edge, &acceptor, socket, presence.peer).await {
                 connection::serve_tls(socket, presence).await;
             }
         }
     }
 }
 
-/// TLS handshakes cost a millisecond of CPU each, so only so many run at once, and each has the
-/// time of an RTMP handshake.
+/// Has the time of an RTMP handshake, and counts against the address where it fails like one.
 async fn shake_hands(
     edge: &Shared,
     acceptor: &TlsAcceptor,
     socket: TcpStream,
-) -> Option<Box<tokio_rustls::server::TlsStream<TcpStream>>> {
-    let handshake = async {
-        let _turn = edge.tls_handshakes.acquire().await.ok()?;
-        acceptor.accept(socket).await.ok()
+    peer: SocketAddr,
+) -> Option<Box<TlsStream<TcpStream>>> {
+    let handshake = tls::shake_hands(acceptor, &edge.tls_turns, socket);
+    let limit = edge.settings.timeouts.handshake;
+    let shaken = tokio::select! {
+        () = edge.stopping.cancelled() => return None,
+        shaken = tokio::time::timeout(limit, handshake) => shaken.unwrap_or_else(|late| Err(late.into())),
     };
-    let stream = tokio::select! {
-        () = edge.stopping.cancelled() => None,
-        stream = tokio::time::timeout(edge.settings.timeouts.handshake, handshake) => stream.ok().flatten(),
-    };
-    if stream.is_none() {
-        edge.metrics.tls_failures.inc();
+    match shaken {
+        Ok(stream) => Some(Box::new(stream)),
+        Err(error) => {
+            edge.metrics.tls_failures.inc();
+            tracing::debug!(client_ip = %peer.ip(), %error, "no TLS handshake");
+            if !has_left(&error) {
+                edge.front_door.failed(peer.ip());
+            }
+            None
+        }
     }
-    stream.map(Box::new)
+}
+
+/// Whether the peer closed, as health checks do, rather than broke anything.
+fn has_left(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
 }

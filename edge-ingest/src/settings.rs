@@ -17,10 +17,6 @@ pub const SPARE_CONNECTIONS: u32 = 256;
 pub const MAX_READ_TICK: Duration = Duration::from_millis(50);
 /// Reads per second and publisher fall from one for each message (some 80) to 25.
 pub const DEFAULT_READ_TICK: Duration = Duration::from_millis(40);
-/// TLS handshakes under way at once: enough for a reconnect storm of a thousand publishers within
-/// a few seconds, few enough that running publishers keep their share of the CPU.
-pub(crate) const TLS_HANDSHAKES: usize = 32;
-
 /// Everything an edge is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -103,6 +99,12 @@ impl Settings {
             media_threads: std::thread::available_parallelism().map_or(1, usize::from),
             timeouts: Timeouts::default(),
         }
+    }
+
+    /// Answers to a TLS hello that are computed at once, a millisecond of CPU each: half of the
+    /// threads in a reconnect storm, so that running publishers keep the other half.
+    pub(crate) fn tls_turns() -> usize {
+        (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1)
     }
 
     /// Connections it keeps open at most.

@@ -47,8 +47,8 @@ pub(crate) struct Shared {
     pub(crate) memory: Arc<memory::Budget>,
     /// Room for connections of every kind.
     pub(crate) room: Arc<Semaphore>,
-    /// Room for TLS handshakes.
-    pub(crate) tls_handshakes: Semaphore,
+    /// Turns at answering a TLS hello.
+    pub(crate) tls_turns: Semaphore,
     /// Where steady media is read at a common tick, if it is.
     pub(crate) media_workers: Option<MediaWorkers>,
     /// Every task of the edge; awaited at its end.

@@ -3,20 +3,48 @@
 //! A renewed certificate must not need a restart, which would drop every publisher. Files that
 //! cannot be read or do not belong together leave the running certificate in place.
 
+use std::future::poll_fn;
+use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig};
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tokio_util::sync::CancellationToken;
+
+/// Shakes hands. Whoever has said hello takes a turn for what costs CPU, the answer to it, and gives
+/// the turn back before anything is waited for: peers that stay silent keep nobody from theirs.
+///
+/// # Errors
+/// The peer left or spoke no TLS that is taken here.
+pub(crate) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+    acceptor: &TlsAcceptor,
+    turns: &Semaphore,
+    socket: S,
+) -> io::Result<TlsStream<S>> {
+    let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket).await?;
+    let turn = turns.acquire().await.map_err(io::Error::other)?;
+    let mut rest = pin!(hello.into_stream(Arc::clone(acceptor.config())));
+    let first_look = poll_fn(|context| Poll::Ready(rest.as_mut().poll(context))).await;
+    drop(turn);
+    match first_look {
+        Poll::Ready(done) => done,
+        Poll::Pending => rest.await,
+    }
+}
 
 /// Between two looks at the files. Renewals come weeks ahead, so this is only courtesy.
 const LOOK_EACH: Duration = Duration::from_secs(5);
@@ -133,6 +161,10 @@ fn read(files: &CertificateFiles) -> Result<CertifiedKey, Error> {
 mod tests {
     use std::path::Path;
 
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::rustls::pki_types::ServerName;
+
     use super::*;
 
     fn write_pair(directory: &Path, name: &str) -> Vec<u8> {
@@ -197,5 +229,54 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let error = Certificate::load(files(directory.path())).expect_err("nothing there");
         assert!(error.to_string().contains("cert.pem"), "{error}");
+    }
+
+    /// A client that trusts this certificate alone.
+    fn client_of(certificate: &Certificate) -> TlsConnector {
+        let mut roots = rustls::RootCertStore::empty();
+        roots
+            .add(CertificateDer::from(shown(certificate)))
+            .expect("a certificate");
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        TlsConnector::from(Arc::new(config))
+    }
+
+    #[tokio::test]
+    async fn peers_that_stay_silent_in_a_handshake_keep_nobody_from_theirs() {
+        let directory = tempfile::tempdir().expect("a directory");
+        write_pair(directory.path(), "one.example");
+        let certificate = Certificate::load(files(directory.path())).expect("usable");
+        let acceptor = certificate.acceptor().expect("usable");
+        let client = client_of(&certificate);
+        let name = ServerName::try_from("one.example").expect("a name");
+        let turns = Arc::new(Semaphore::new(1));
+        let serve = |socket| {
+            let (acceptor, turns) = (acceptor.clone(), Arc::clone(&turns));
+            tokio::spawn(async move { shake_hands(&acceptor, &turns, socket).await.map(|_| ()) })
+        };
+
+        let (_silent, socket) = tokio::io::duplex(8 * 1024);
+        let silent = serve(socket);
+        // Says hello, and nothing to the answer.
+        let (mut mute, socket) = tokio::io::duplex(8 * 1024);
+        let muted = serve(socket);
+        let mut hello =
+            rustls::ClientConnection::new(client.config().clone(), name.clone()).expect("a client");
+        let mut bytes = Vec::new();
+        hello.write_tls(&mut bytes).expect("a hello");
+        mute.write_all(&bytes).await.expect("written");
+        mute.read_u8().await.expect("answered");
+
+        let (honest, socket) = tokio::io::duplex(8 * 1024);
+        let served = serve(socket);
+        let shaken = tokio::time::timeout(Duration::from_secs(30), client.connect(name, honest));
+        let _open = shaken.await.expect("in time").expect("shaken");
+        served.await.expect("no panic").expect("shaken");
+        assert!(!silent.is_finished() && !muted.is_finished());
     }
 }
