@@ -456,6 +456,11 @@ async fn eleven_wrong_keys_in_a_minute_shut_the_door_for_their_address_alone() -
     let mut live = Publisher::publish(&outside, &key).await?.accepted()?;
     live.send_keyframe(0).await?;
 
+    // Encoders that come back too early are turned away every other second and guess nothing.
+    for _ in 0..12 {
+        let code = Publisher::publish(&outside, &key).await?.refused()?;
+        assert_eq!(code, "NetStream.Publish.BadName");
+    }
     for _ in 0..10 {
         let code = Publisher::publish(&outside, "a guess").await?.refused()?;
         assert_eq!(code, "NetStream.Publish.Denied");
