@@ -16,7 +16,10 @@ use crate::front_door::FrontDoor;
 use crate::media_workers::MediaWorkers;
 use crate::settings::Settings;
 use crate::shared::{Services, Shared, StopMode};
-use crate::{admin, attempts, clock, control, heartbeat, listener, memory, metrics, registry, tls};
+use crate::{
+    admin, attempts, clock, control, descriptors, heartbeat, listener, memory, metrics, registry,
+    tls,
+};
 
 /// The first life of every process; a process that fenced itself counts on from here.
 const FIRST_EPOCH: u64 = 1;
@@ -63,7 +66,8 @@ pub enum Error {
 }
 
 impl Edge {
-    /// Listens, registers, and takes publishers from then on.
+    /// Listens, registers, and takes publishers from then on. Raises the process's limit of open
+    /// files to what it may have.
     ///
     /// # Errors
     /// [`Error`]: an address is taken, or the store is away.
@@ -90,7 +94,9 @@ impl Edge {
         let shared = Arc::new(Shared {
             front_door: FrontDoor::new(settings.budgets),
             memory: memory::Budget::new(settings.memory_budget),
-            room: Arc::new(Semaphore::new(settings.max_connections() as usize)),
+            room: Arc::new(Semaphore::new(
+                descriptors::room_for(settings.max_connections()) as usize,
+            )),
             tls_turns: Semaphore::new(Settings::tls_turns()),
             media_workers: MediaWorkers::start(&settings).map_err(Error::Threads)?,
             settings,

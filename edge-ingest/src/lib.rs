@@ -21,6 +21,7 @@ mod attempts;
 mod clock;
 mod connection;
 mod control;
+mod descriptors;
 mod edge;
 mod front_door;
 mod heartbeat;

@@ -79,6 +79,11 @@ impl Metrics {
             self.connections_refused.clone(),
         );
         r.register(
+            "tls_failures",
+            "TLS handshakes that came to nothing",
+            self.tls_failures.clone(),
+        );
+        r.register(
             "publishers",
             "Publishers that are live",
             self.publishers.clone(),

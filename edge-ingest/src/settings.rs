@@ -107,7 +107,7 @@ impl Settings {
         (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1)
     }
 
-    /// Connections it keeps open at most.
+    /// Connections it keeps open at most, where the system has descriptors for so many.
     #[must_use]
     pub const fn max_connections(&self) -> u32 {
         self.capacity.saturating_add(SPARE_CONNECTIONS)
