@@ -3,9 +3,10 @@
 //! Budgets count what fails and what is still opening, never publishers: a studio with fifty
 //! encoders behind one address is welcome, a key guesser is not. They apply only where the
 //! client's own address is known, so loopback, where a local proxy would connect from, is exempt.
+//! In IPv6 a network of 64 bits counts as one address: a single customer has at least that many.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -70,7 +71,7 @@ impl FrontDoor {
 
     /// Lets a connection begin, or not: the address has used up one of its budgets.
     pub(crate) fn open(self: &Arc<Self>, address: IpAddr) -> Option<Opening> {
-        let address = address.to_canonical();
+        let address = customer(address);
         let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         let count = opening.entry(address).or_default();
         let budget = self.budgets.opening_connections;
@@ -90,7 +91,7 @@ impl FrontDoor {
 
     /// A key was refused, or a connection ended before it made sense.
     pub(crate) fn failed(&self, address: IpAddr) {
-        let address = address.to_canonical();
+        let address = customer(address);
         if !self.is_exempt(address) {
             self.failures
                 .get_with(address, Arc::default)
@@ -110,6 +111,17 @@ impl FrontDoor {
 
     const fn is_exempt(&self, address: IpAddr) -> bool {
         self.budgets.exempt_loopback && address.is_loopback()
+    }
+}
+
+/// What stands for everybody who comes from the same place as `address`.
+fn customer(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address => address,
     }
 }
 
@@ -176,10 +188,21 @@ mod tests {
     }
 
     #[test]
+    fn a_guesser_with_a_network_of_addresses_has_one_budget() {
+        let door = door(1, 0);
+        let from = |text: &str| text.parse::<IpAddr>().expect("an address");
+        door.failed(from("2001:db8::1"));
+        assert!(door.open(from("2001:db8::ffff:0:0:2")).is_none());
+        assert!(door.open(from("2001:db8:0:1::1")).is_some());
+    }
+
+    #[test]
     fn a_proxy_on_this_machine_is_not_taken_for_a_client() {
         let door = door(1, 1);
-        door.failed(PROXY);
-        let both = (door.open(PROXY), door.open(PROXY));
-        assert!(both.0.is_some() && both.1.is_some());
+        for proxy in [PROXY, IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+            door.failed(proxy);
+            let both = (door.open(proxy), door.open(proxy));
+            assert!(both.0.is_some() && both.1.is_some());
+        }
     }
 }
