@@ -346,6 +346,7 @@ async fn slow_and_silent_peers_are_dropped_within_their_limits() -> Result<()> {
         assert!(took + CLOCKS_APART >= limit, "{name} was dropped too early");
         assert!(took <= 3 * limit, "{name} was dropped too late");
     }
+    stack.logs("step=\"write\"", HANG).await?;
     only_these_are_connected(&stack, &bystanders).await?;
     bystanders.are_undisturbed(&stack).await?;
     bystanders.leave().await?;

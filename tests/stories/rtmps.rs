@@ -1,10 +1,13 @@
 //! RTMP over TLS: the same story on the other port, with a certificate that can be renewed.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use contract::http::StatusWord;
-use harness::{Ffmpeg, HANG, Options, Stack};
+use futures_util::future::try_join_all;
+use harness::hostile::wire;
+use harness::{Ffmpeg, HANG, Options, Stack, Stranger};
 
 fn write_certificate(directory: &Path) -> Result<()> {
     let pair = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()])?;
@@ -73,6 +76,49 @@ async fn a_renewed_certificate_disturbs_nobody_who_is_live() -> Result<()> {
         (after.status, after.session_id),
         (StatusWord::Live, before.session_id)
     );
+    encoder.stop_normally().await?;
+    stack.stop().await
+}
+
+/// From accept to the end of the TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn strangers_on_the_tls_port_are_dropped_and_harm_no_stream_over_tls() -> Result<()> {
+    const SILENT: usize = 100;
+    let directory = tempfile::tempdir()?;
+    write_certificate(directory.path())?;
+    let stack = Stack::start(with_tls(directory.path())).await?;
+    let mut dashboard = stack.dashboard().await?;
+    let server = stack.endpoints.edges[0]
+        .rtmps
+        .clone()
+        .context("no RTMPS in endpoints.json")?;
+    let silent = try_join_all((0..SILENT).map(|_| Stranger::connect(&server))).await?;
+    let encoder = Ffmpeg::publish(&server, &stack.key().await?)?;
+    for (name, bytes) in [
+        ("HTTP", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
+        ("RTMP", wire::hello()),
+    ] {
+        let stranger = Stranger::connect(&server).await?;
+        let took = stranger.pours(&bytes, HANG).await?;
+        println!("{name} on the TLS port: dropped after {took:?}");
+        assert!(took < HANDSHAKE, "{name}: it was the clock that dropped it");
+    }
+    let dropped = silent.into_iter().map(async |mut stranger| {
+        let took = stranger.is_dropped(3 * HANDSHAKE).await?;
+        anyhow::Ok(took)
+    });
+    let dropped = try_join_all(dropped).await?;
+    println!(
+        "silent on the TLS port: dropped after {:?} at most",
+        dropped.iter().max()
+    );
+    dashboard.expect_status(StatusWord::Live, HANG).await?;
+    let failures = stack
+        .metric(0, "stream_sync_edge_tls_failures_total")
+        .await?;
+    assert_eq!(failures, u64::try_from(SILENT)? + 2);
     encoder.stop_normally().await?;
     stack.stop().await
 }
