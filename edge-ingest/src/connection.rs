@@ -36,27 +36,27 @@ const SETTLE_AFTER: Duration = Duration::from_secs(1);
 
 /// Serves a plain connection until it is over.
 pub(crate) async fn serve_plain(socket: TcpStream, presence: Presence) {
-    let mut connection = Connection::new(socket, presence);
+    let mut connection = Box::new(Connection::new(socket, presence));
     let edge = Arc::clone(connection.edge());
     let settle_after = edge.media_workers.as_ref().map(|_| SETTLE_AFTER);
-    let end = match connection.open().await {
+    let end = match Box::pin(connection.open()).await {
         Ok(()) => connection.flow(settle_after).await,
         Err(end) => end,
     };
     match (end, &edge.media_workers) {
         (End::Settled, Some(workers)) => workers.adopt(connection),
-        (end, _) => connection.finish(end).await,
+        (end, _) => Box::pin(connection.finish(end)).await,
     }
 }
 
 /// Serves a connection over TLS until it is over.
 pub(crate) async fn serve_tls<S: AsyncRead + AsyncWrite + Unpin>(socket: S, presence: Presence) {
-    let mut connection = Connection::new(socket, presence);
-    let end = match connection.open().await {
+    let mut connection = Box::new(Connection::new(socket, presence));
+    let end = match Box::pin(connection.open()).await {
         Ok(()) => connection.flow(None).await,
         Err(end) => end,
     };
-    connection.finish(end).await;
+    Box::pin(connection.finish(end)).await;
 }
 
 /// Why a connection is over, here at least.
@@ -92,7 +92,8 @@ impl End {
     }
 }
 
-/// One encoder's connection.
+/// One encoder's connection. Kept in a box: the tasks that hold it stay small, and moving it
+/// between threads moves a pointer.
 pub(crate) struct Connection<S> {
     socket: S,
     session: rtmp::Session,
@@ -108,20 +109,20 @@ pub(crate) struct Connection<S> {
 impl Connection<TcpStream> {
     /// Takes the socket out of the runtime that drives it now, to be put into another by
     /// [`Connection::resume`].
-    pub(crate) fn suspend(self) -> io::Result<Connection<std::net::TcpStream>> {
+    pub(crate) fn suspend(self: Box<Self>) -> io::Result<Box<Connection<std::net::TcpStream>>> {
         self.with_socket(TcpStream::into_std)
     }
 
     /// Media until the end.
-    pub(crate) async fn flow_to_end(mut self) {
+    pub(crate) async fn flow_to_end(mut self: Box<Self>) {
         let end = self.flow(None).await;
-        self.finish(end).await;
+        Box::pin(self.finish(end)).await;
     }
 }
 
 impl Connection<std::net::TcpStream> {
     /// Puts the socket into the runtime that this is called on.
-    pub(crate) fn resume(self) -> io::Result<Connection<TcpStream>> {
+    pub(crate) fn resume(self: Box<Self>) -> io::Result<Box<Connection<TcpStream>>> {
         self.with_socket(TcpStream::from_std)
     }
 }
@@ -131,8 +132,11 @@ impl<S> Connection<S> {
         &self.presence.edge
     }
 
-    fn with_socket<T>(self, change: impl FnOnce(S) -> io::Result<T>) -> io::Result<Connection<T>> {
-        Ok(Connection {
+    fn with_socket<T>(
+        self,
+        change: impl FnOnce(S) -> io::Result<T>,
+    ) -> io::Result<Box<Connection<T>>> {
+        Ok(Box::new(Connection {
             socket: change(self.socket)?,
             session: self.session,
             presence: self.presence,
@@ -141,7 +145,7 @@ impl<S> Connection<S> {
             media_bytes: self.media_bytes,
             media_moved_at: self.media_moved_at,
             memory: self.memory,
-        })
+        }))
     }
 }
 
@@ -353,7 +357,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Tells the publisher how it ended, says the last words and closes.
-    async fn finish(mut self, end: End) {
+    async fn finish(mut self: Box<Self>, end: End) {
         self.log(&end);
         if end.is_a_failure() && !self.presence.is_let_in() {
             self.presence

@@ -59,7 +59,7 @@ impl MediaWorkers {
 
     /// Moves a connection whose media flows steadily to one of the threads. Its task is the
     /// edge's, as before.
-    pub(crate) fn adopt(&self, connection: Connection<TcpStream>) {
+    pub(crate) fn adopt(&self, connection: Box<Connection<TcpStream>>) {
         let place = self.next.fetch_add(1, Ordering::Relaxed) % self.handles.len().max(1);
         let Some(handle) = self.handles.get(place) else {
             return;

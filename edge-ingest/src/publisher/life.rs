@@ -39,7 +39,8 @@ enum Next {
     Over,
 }
 
-struct Publisher {
+/// A publish that was let in, and everything that is known of it.
+pub(super) struct Publisher {
     edge: Arc<Shared>,
     publish: Publish,
     line: PublisherEnd,
@@ -51,46 +52,47 @@ struct Publisher {
     log: Option<SessionLog>,
 }
 
-/// Lives an admitted publish to its end.
-pub(super) async fn run(
-    edge: Arc<Shared>,
-    publish: Publish,
-    line: PublisherEnd,
-    admitted: Admitted,
-    slot: Slot,
-) {
-    let Admitted {
-        admission,
-        item,
-        grace,
-        place,
-    } = admitted;
-    let dashboard = Dashboard::new(&edge, admission.user_id, item.channel_id.clone());
-    let mut publisher = Publisher {
-        edge,
-        publish,
-        line,
-        grace,
-        place,
-        item,
-        sampler: Sampler::default(),
-        dashboard,
-        log: None,
-    };
+/// Lives an admitted publish to its end; `slot` is given back when its media ends.
+pub(super) async fn run(mut publisher: Box<Publisher>, slot: Slot) {
     let waits = publisher.flow().await;
     drop(slot);
     if waits {
-        publisher.wait_for_return().await;
+        Box::pin(publisher.wait_for_return()).await;
     }
     publisher.edge.registry.leave(&publisher.place);
 }
 
 impl Publisher {
+    pub(super) fn new(
+        edge: &Arc<Shared>,
+        publish: Publish,
+        line: PublisherEnd,
+        admitted: Admitted,
+    ) -> Box<Self> {
+        let Admitted {
+            admission,
+            item,
+            grace,
+            place,
+        } = admitted;
+        Box::new(Self {
+            edge: Arc::clone(edge),
+            publish,
+            line,
+            grace,
+            place,
+            sampler: Sampler::default(),
+            dashboard: Dashboard::new(edge, admission.user_id, item.channel_id.clone()),
+            item,
+            log: None,
+        })
+    }
+
     /// True where the session waits for its publisher's return.
     async fn flow(&mut self) -> bool {
         loop {
             let happened = self.next().await;
-            match self.step(happened).await {
+            match Box::pin(self.step(happened)).await {
                 Next::Continue => {}
                 Next::Wait => return true,
                 Next::Over => return false,

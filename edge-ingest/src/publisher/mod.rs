@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use domain::{ConnectionId, Refusal};
 
+use self::life::Publisher;
 use crate::attempts::{self, Attempted};
 use crate::link::PublisherEnd;
 use crate::shared::Shared;
@@ -34,18 +35,19 @@ pub(crate) async fn run(edge: Arc<Shared>, publish: Publish, mut line: Publisher
         refuse(&edge, &publish, &mut line, Refusal::ServiceUnavailable);
         return;
     };
-    let verdict = admission::admit(&edge, &publish).await;
+    // Boxed, like every step that is over before media flows: what a publisher's task holds while it
+    // waits for the next second is then small.
+    let verdict = Box::pin(admission::admit(&edge, &publish)).await;
     let waited = publish.requested_at.elapsed();
     edge.metrics.admission_seconds.observe(waited.as_secs_f64());
-    match verdict {
-        Ok(admitted) => {
-            edge.metrics.publishes_started.inc();
-            // A connection that is gone by now is found dropped by the life's first look.
-            line.answer(Ok(()));
-            life::run(edge.clone(), publish, line, admitted, slot).await;
-        }
-        Err(refusal) => refuse(&edge, &publish, &mut line, refusal),
-    }
+    let admitted = match verdict {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refuse(&edge, &publish, &mut line, refusal),
+    };
+    edge.metrics.publishes_started.inc();
+    // A connection that is gone by now is found dropped by the life's first look.
+    line.answer(Ok(()));
+    life::run(Publisher::new(&edge, publish, line, admitted), slot).await;
 }
 
 fn refuse(edge: &Arc<Shared>, publish: &Publish, line: &mut PublisherEnd, refusal: Refusal) {
@@ -67,5 +69,29 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.registry.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of the future that an async function of three arguments returns.
+    fn size_of_future<A, B, C, F>(_: impl Fn(A, B, C) -> F) -> usize {
+        std::mem::size_of::<F>()
+    }
+
+    #[test]
+    fn what_a_publisher_holds_between_two_samples_is_small() {
+        use crate::connection::{Connection, serve_plain};
+        use tokio::net::TcpStream;
+
+        let flow = |connection: Box<Connection<TcpStream>>, (), ()| connection.flow_to_end();
+        let opening = |socket: TcpStream, presence, ()| serve_plain(socket, presence);
+        let at_rest = size_of_future(run) + size_of_future(flow);
+        assert!(at_rest < 3 * 1024, "the two tasks take {at_rest} bytes");
+        let held = size_of::<Publisher>() + size_of::<Connection<TcpStream>>();
+        assert!(held < 4 * 1024, "what they hold takes {held} bytes");
+        assert!(size_of_future(opening) < 1024);
     }
 }
