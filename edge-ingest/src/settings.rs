@@ -15,8 +15,8 @@ pub const SPARE_CONNECTIONS: u32 = 256;
 
 /// The most that reads may be delayed: live video does not feel it.
 pub const MAX_READ_TICK: Duration = Duration::from_millis(50);
-/// Reads per second and publisher fall from one for each message (some 80) to 25.
-pub const DEFAULT_READ_TICK: Duration = Duration::from_millis(40);
+/// Reads per second and publisher fall from one for each message (some 80) to 20.
+pub const DEFAULT_READ_TICK: Duration = MAX_READ_TICK;
 /// Everything an edge is told.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -86,7 +86,7 @@ pub struct Options {
     pub fleet_secret_file: Option<PathBuf>,
     /// Steady media is read once per tick of this many milliseconds, which costs a fraction of the
     /// CPU; 0 reads each message as it comes.
-    #[arg(long, env = "STREAM_SYNC_READ_TICK_MILLIS", default_value_t = 40, value_name = "MILLISECONDS",
+    #[arg(long, env = "STREAM_SYNC_READ_TICK_MILLIS", default_value_t = 50, value_name = "MILLISECONDS",
         value_parser = clap::value_parser!(u64).range(0..=50))]
     pub read_tick_millis: u64,
     /// Refused keys and broken handshakes that one address may have in a minute before its
