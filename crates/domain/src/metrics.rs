@@ -64,36 +64,36 @@ impl Sampler {
         }
         self.readings.push_back(reading);
         let oldest = self.readings.front().copied().unwrap_or(reading);
-        Rates::between(oldest, reading)
+        // A stream's first readings may be of a moment before its first picture.
+        let with_pictures = self.readings.iter().find(|held| held.video_frames > 0);
+        Rates {
+            bitrate_kbps: bitrate(oldest, reading),
+            fps: with_pictures.and_then(|first| frame_rate(*first, reading)),
+        }
     }
 }
 
-impl Rates {
-    fn between(from: Reading, to: Reading) -> Self {
-        let elapsed = to.at_millis.saturating_sub(from.at_millis);
-        let bits = to
-            .media_bytes
-            .saturating_sub(from.media_bytes)
-            .saturating_mul(8);
-        // Bits per millisecond are kbit per second.
-        let bitrate = bits.checked_div(elapsed).unwrap_or(0);
-        Self {
-            bitrate_kbps: u32::try_from(bitrate).unwrap_or(u32::MAX),
-            fps: Self::frame_rate(from, to),
-        }
-    }
+fn bitrate(from: Reading, to: Reading) -> u32 {
+    let elapsed = to.at_millis.saturating_sub(from.at_millis);
+    let bits = to
+        .media_bytes
+        .saturating_sub(from.media_bytes)
+        .saturating_mul(8);
+    // Bits per millisecond are kbit per second.
+    let kbps = bits.checked_div(elapsed).unwrap_or(0);
+    u32::try_from(kbps).unwrap_or(u32::MAX)
+}
 
-    fn frame_rate(from: Reading, to: Reading) -> Option<f64> {
-        let frames = to.video_frames.saturating_sub(from.video_frames);
-        let millis = to
-            .last_video_timestamp
-            .saturating_sub(from.last_video_timestamp);
-        if from.video_frames == 0 || frames == 0 || millis == 0 {
-            return None;
-        }
-        let rate = frames as f64 * 1_000.0 / millis as f64;
-        Some((rate * 100.0).round() / 100.0)
+fn frame_rate(from: Reading, to: Reading) -> Option<f64> {
+    let frames = to.video_frames.saturating_sub(from.video_frames);
+    let millis = to
+        .last_video_timestamp
+        .saturating_sub(from.last_video_timestamp);
+    if frames == 0 || millis == 0 {
+        return None;
     }
+    let rate = frames as f64 * 1_000.0 / millis as f64;
+    Some((rate * 100.0).round() / 100.0)
 }
 
 #[cfg(test)]
@@ -128,6 +128,19 @@ mod tests {
     #[test]
     fn the_first_reading_claims_nothing() {
         assert_eq!(Sampler::default().take(second(1, 1_000)), Rates::default());
+    }
+
+    #[test]
+    fn a_frame_rate_is_known_two_readings_after_the_first_picture() {
+        let mut sampler = Sampler::default();
+        // The bytes of the sequence header came before any picture.
+        sampler.take(Reading {
+            at_millis: 0,
+            media_bytes: 40,
+            ..Reading::default()
+        });
+        sampler.take(second(1, 10_000));
+        assert_eq!(sampler.take(second(2, 20_000)).fps, Some(30.0));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use super::*;
-use crate::EdgeId;
 use crate::status::{Shown, Status};
+use crate::{EdgeId, Refusal};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 const GRACE: Duration = Duration::from_secs(10);
