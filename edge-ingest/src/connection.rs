@@ -1,7 +1,7 @@
 //! One task a connection: moves bytes between the socket and the sans-IO session, and keeps its
 //! deadlines. It knows no RTMP and asks the store nothing.
 //!
-//! [`Connection::negotiate`] until the encoder asks to publish, [`Connection::await_verdict`], then
+//! [`Connection::open`] until the encoder is let in, then
 //! [`Connection::flow`]: media. Every wait has a deadline: [`crate::settings::Timeouts`]. A flowing
 //! plain connection may be moved to a worker that reads at a common tick (module
 //! [`crate::media_workers`]).
