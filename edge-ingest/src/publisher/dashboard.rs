@@ -1,7 +1,8 @@
 //! What the owner's dashboards are told of one publish.
 //!
-//! Status changes go out at once. Samples go out each second while people are likely to be looking
-//! at a stream that just began, then in batches; never more than one batch is under way, and what
+//! Status changes go out at once. Samples go out, to dashboards and to the cache that the status API
+//! reads, each second while people are likely to be looking at a stream that just began, then in
+//! batches; never more than one batch is under way, and what
 //! piles up behind a slow gateway is bounded. Receivers order everything by
 //! `(generation, sequence, n)`, so that no two messages need to wait for each other here.
 
@@ -87,14 +88,17 @@ impl Dashboard {
             self.waiting.remove(0);
         }
         self.waiting.push(metrics);
+        let each_second = self.live_since.elapsed() < EACH_SECOND_FOR;
+        if !each_second && self.waiting.len() < BATCH {
+            return;
+        }
         let hint = self.hint(item, true);
         self.edge
             .services
             .cache
             .publish_status(&self.user_id, &hint)
             .await;
-        let due = self.live_since.elapsed() < EACH_SECOND_FOR || self.waiting.len() >= BATCH;
-        if due && !self.under_way.swap(true, Ordering::AcqRel) {
+        if !self.under_way.swap(true, Ordering::AcqRel) {
             self.push_samples(item);
         }
     }
