@@ -13,7 +13,7 @@
 //! - Whatever is sent to the HTTP API is answered with a problem of a stable code or with success.
 //!
 //! Absent on purpose: idempotency keys, events, disconnect and hold, the OpenAPI document, KMS,
-//! and fencing of silent edges; each comes with its own issue.
+//! and fencing of silent edges; each is to come.
 
 mod authenticator;
 mod chain;

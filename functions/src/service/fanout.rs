@@ -4,7 +4,7 @@
 //! change stream, for those that an edge could not finish. All of it may be repeated: pushes are
 //! ordered by `(gen, seq)` at the receiver, and a record that has its end is left alone.
 //!
-//! Absent on purpose: the event log, which comes with its own issue.
+//! Absent on purpose: the event log, which is to come.
 
 use contract::http::Status as StatusView;
 use contract::websocket::{ServerMessage, StatusMessage};

@@ -9,7 +9,7 @@
 //! Every write carries what was seen, so that an edge that comes to it first wins.
 //!
 //! Absent on purpose: declaring silent edges dead (fencing). That needs the edges' heartbeat, which
-//! comes with its own issue; until then an owner is dead only where its own fleet says so.
+//! is to come; until then an owner is dead only where its own fleet says so.
 
 use std::collections::HashMap;
 

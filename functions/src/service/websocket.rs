@@ -5,7 +5,7 @@
 //! `hello` and the answer is posted to its connection.
 //!
 //! Absent on purpose: changes through the socket; it only shows. Closing a socket at the moment its
-//! token ends comes with its own issue; until then the gateway's two hours are its longest life.
+//! token ends is to come; until then the gateway's two hours are its longest life.
 
 use std::time::Duration;
 
