@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
 interface Props {
   title: string;
@@ -16,11 +16,14 @@ export function Modal({ title, testId, onClose, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
 
-  useEffect(() => {
-    // The browser gives the focus back only while the dialog is still in the document.
+  // A layout effect: its end comes while the dialog is still in the document.
+  useLayoutEffect(() => {
+    const element = dialog.current;
     const before = document.activeElement;
-    dialog.current?.showModal();
+    element?.showModal();
     return () => {
+      // Nothing behind an open modal dialog takes the focus, so it is closed first.
+      element?.close();
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
