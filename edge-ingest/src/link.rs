@@ -100,10 +100,10 @@ impl PublisherEnd {
         }
     }
 
-    /// Answers the connection. False where it is gone.
-    pub(crate) fn answer(&mut self, verdict: Result<(), Refusal>) -> bool {
-        self.verdict
-            .take()
-            .is_some_and(|sender| sender.send(verdict).is_ok())
+    /// Answers the connection. Where it is gone, its closing is the next thing that is heard.
+    pub(crate) fn answer(&mut self, verdict: Result<(), Refusal>) {
+        if let Some(sender) = self.verdict.take() {
+            let _ = sender.send(verdict);
+        }
     }
 }
