@@ -76,15 +76,25 @@ pub fn root() -> Result<PathBuf> {
         .to_owned())
 }
 
-/// What `cargo metadata` says of the workspace, without a network.
+/// What `cargo metadata` says of the workspace on this machine's kind of platform, without a network:
+/// what only other platforms need was never downloaded.
 ///
 /// # Errors
-/// When cargo fails.
+/// When cargo or rustc fails.
 pub fn metadata() -> Result<Metadata> {
     let mut command = MetadataCommand::new();
     command.manifest_path(root()?.join("Cargo.toml"));
-    command.other_options(vec!["--offline".to_owned(), "--locked".to_owned()]);
+    let options = ["--offline", "--locked", "--filter-platform"].map(str::to_owned);
+    command.other_options([&options[..], &[platform()?]].concat());
     Ok(command.exec()?)
+}
+
+fn platform() -> Result<String> {
+    let rustc = std::process::Command::new("rustc")
+        .args(["--print", "host-tuple"])
+        .output()?;
+    ensure!(rustc.status.success(), "rustc does not say its platform");
+    Ok(String::from_utf8(rustc.stdout)?.trim().to_owned())
 }
 
 /// Each package of the workspace with those it imports, tests of its own included.
