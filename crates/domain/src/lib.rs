@@ -17,8 +17,10 @@ pub mod authorization;
 pub mod channel;
 pub mod edge;
 pub mod id;
+pub mod lease;
 pub mod live;
 pub mod metrics;
+mod moment;
 pub mod refusal;
 pub mod session;
 pub mod status;
@@ -26,6 +28,7 @@ pub mod stream_key;
 pub mod timestamp;
 
 pub use id::{AttemptId, ChannelId, ConnectionId, EdgeId, Owner, SessionId, UserId};
+pub use moment::Moment;
 pub use refusal::Refusal;
 pub use stream_key::{Fingerprint, FingerprintSecret, StreamKey, StreamKeyHash};
 pub use timestamp::Timestamp;

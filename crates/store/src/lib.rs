@@ -41,7 +41,6 @@ pub use cursor::MAX_CURSOR_BYTES;
 pub use edges::Booted;
 pub use error::{Error, Trouble};
 pub use keys::{EncryptedKey, NewKey, Reset};
-pub use live::Written;
 use schema::Tables;
 pub use sessions::SessionEnd;
 pub use tickets::Ticket;

@@ -6,7 +6,7 @@
 //! done: an earlier attempt was made and its answer lost.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::live::{Acquire, EndReason, Item, State, Version, Write};
+use domain::live::{Acquire, EndReason, Item, State, Version, Write, Written};
 use domain::{AttemptId, ChannelId, ConnectionId, Owner, SessionId};
 
 use crate::call::Outcome;
@@ -32,15 +32,6 @@ const GRACE_UNTIL: &str = "graceUntil";
 const ENDED_AT: &str = "endedAt";
 const REASON: &str = "reason";
 const LOCK: &str = "lock:stream:";
-
-/// What became of a conditional write on a live item.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Written {
-    /// It was made, now or by an attempt whose answer was lost. The item as it is now.
-    Done(Item),
-    /// Its condition failed. The item that was found; None where there is none.
-    Rejected(Option<Item>),
-}
 
 impl Store {
     /// The channel's live item; None where it was never live. Strongly consistent.

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::live::{Claim, Decision, EndReason, Item, Write, decide};
+use domain::channel::DEFAULT_GRACE;
+use domain::live::{Claim, Decision, EndReason, Holder, Item, Write, Written, decide};
 use domain::{Owner, Refusal, edge};
-use store::Written;
 use tokio::time::Instant;
 
 use crate::clock;
@@ -40,9 +40,16 @@ pub(super) async fn acquire(edge: &Arc<Shared>, claim: Claim) -> Result<Item, Re
             Some(owner) => is_dead(edge, owner).await?,
             None => false,
         };
-        let (write, takes) = match decide(found.as_ref(), &claim, |_| dead, clock::now()) {
+        let holder = if dead { Holder::Dead } else { Holder::Lives };
+        let now = clock::now();
+        let (write, takes) = match decide(found.as_ref(), &claim, holder, now) {
             Decision::Acquire(acquire) => (Write::Acquire(acquire), true),
             Decision::EndFirst(write) => (write, false),
+            Decision::SweepFirst(item) => match item.dropped(now, DEFAULT_GRACE) {
+                Some(write) => (write, false),
+                None => break,
+            },
+            Decision::Ask(item) => return Err(item.already_live()),
             Decision::Refuse(refusal) => return Err(refusal),
         };
         found = match store.write_live(&write).await {

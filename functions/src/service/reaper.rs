@@ -15,11 +15,11 @@ use std::collections::HashMap;
 
 use domain::channel::DEFAULT_GRACE;
 use domain::edge::{Edge, is_dead};
-use domain::live::{EndReason, GRACE_MARGIN, Item, State, Write};
+use domain::live::{EndReason, GRACE_MARGIN, Item, State, Write, Written};
 use domain::{EdgeId, Timestamp};
 use futures_util::future::join_all;
 use serde::Serialize;
-use store::{Error, Store, Written};
+use store::{Error, Store};
 
 use crate::chain::Chain;
 

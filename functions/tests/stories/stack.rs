@@ -10,13 +10,13 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::edge::{Edge, State};
-use domain::live::{Acquire, Claim, Decision, Item, Write, decide};
+use domain::live::{Acquire, Claim, Decision, Item, Write, Written, decide};
 use domain::{AttemptId, ChannelId, ConnectionId, EdgeId, SessionId, Timestamp};
 use functions::{Function, Keyring, Services, Settings};
 use notify::Notifier;
 use serde_json::{Value, json};
+use store::Store;
 use store::cache::Cache;
-use store::{Store, Written};
 use tokio::net::TcpListener;
 
 pub(crate) use self::dashboards::Dashboards;

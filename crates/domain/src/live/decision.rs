@@ -22,6 +22,17 @@ pub struct Claim {
     pub client_ip: String,
 }
 
+/// What is known of who holds a lock that is not free.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Holder {
+    /// Its epoch is over.
+    Dead,
+    /// It cannot be reached, and has beaten since it was asked.
+    Lives,
+    /// It was not asked to yield yet.
+    Unasked,
+}
+
 /// What a publish is to do, given the item it found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Decision {
@@ -29,46 +40,40 @@ pub enum Decision {
     Acquire(Acquire),
     /// Write this OFFLINE first: the last session was abandoned. Then decide again.
     EndFirst(Write),
+    /// Write what its dead holder left, first. Then decide again. In two writes and not in one, so
+    /// that the session is in GRACE before it is resumed: a drop before media returns to it.
+    SweepFirst(Item),
+    /// Ask the holder's edge to yield.
+    Ask(Item),
     /// Turn it away.
     Refuse(Refusal),
 }
 
 /// Decides whether `claim` may take the lock it found (requirement 2.3: the first stays).
 ///
-/// `owner_is_dead` says whether the epoch that holds it is known to be dead; it is asked only
-/// where somebody holds it.
+/// `holder` is looked at only where somebody holds it.
 #[must_use]
-pub fn decide(
-    found: Option<&Item>,
-    claim: &Claim,
-    owner_is_dead: impl FnOnce(&Owner) -> bool,
-    now: Timestamp,
-) -> Decision {
+pub fn decide(found: Option<&Item>, claim: &Claim, holder: Holder, now: Timestamp) -> Decision {
     let Some(item) = found else {
         return Decision::Acquire(acquire(None, claim, None, now));
     };
+    // A key that was reset since the session began brings it neither back nor to an end.
+    let outdated = claim.key_version < item.key_version;
     match item.state {
         State::Offline => Decision::Acquire(acquire(Some(item), claim, None, now)),
         State::Grace if item.is_abandoned(now) => item.offline(now, EndReason::Dropped).map_or(
             Decision::Refuse(Refusal::ServiceUnavailable),
             Decision::EndFirst,
         ),
-        State::Grace if claim.key_version < item.key_version => {
-            Decision::Refuse(already_live(item))
+        State::Grace | State::Starting | State::Live if outdated => {
+            Decision::Refuse(item.already_live())
         }
         State::Grace => Decision::Acquire(acquire(Some(item), claim, Some(item), now)),
-        State::Starting | State::Live => {
-            if !item.owner.as_ref().is_some_and(owner_is_dead) {
-                return Decision::Refuse(already_live(item));
-            }
-            // A dead edge's session goes on here, as after any drop; one that never had media has
-            // nothing to resume unless it was itself a resumption.
-            let resumable = item.state == State::Live || item.grace_until.is_some();
-            let resumed = resumable
-                .then_some(item)
-                .filter(|_| claim.key_version >= item.key_version);
-            Decision::Acquire(acquire(Some(item), claim, resumed, now))
-        }
+        State::Starting | State::Live => match holder {
+            Holder::Dead => Decision::SweepFirst(item.clone()),
+            Holder::Lives => Decision::Refuse(item.already_live()),
+            Holder::Unasked => Decision::Ask(item.clone()),
+        },
     }
 }
 
@@ -83,9 +88,13 @@ fn acquire(found: Option<&Item>, claim: &Claim, resumed: Option<&Item>, now: Tim
     }
 }
 
-fn already_live(item: &Item) -> Refusal {
-    Refusal::AlreadyLive {
-        since: item.started_at,
-        client_ip: item.client_ip.clone(),
+impl Item {
+    /// What a second publisher is told while this item is held or waits for the first.
+    #[must_use]
+    pub fn already_live(&self) -> Refusal {
+        Refusal::AlreadyLive {
+            since: self.started_at,
+            client_ip: self.client_ip.clone(),
+        }
     }
 }

@@ -5,7 +5,8 @@
 //! ([`Write::apply`]); the store turns the same rules into condition expressions, and a test holds
 //! the two against each other.
 //!
-//! [`Write`] is in `write.rs`, who may take the lock in `decision.rs`.
+//! [`Write`] is in `write.rs`, who may take the lock in `decision.rs`, a publish's way to it in
+//! `attempt.rs`.
 //!
 //! Invariants:
 //! - `generation` grows by one with every acquisition and never shrinks; items are never deleted.
@@ -14,12 +15,14 @@
 //! - STARTING holds the lock like LIVE and is shown as what was before it.
 //! - `(generation, sequence)` moves with durable changes only, never with metrics.
 
+mod attempt;
 mod decision;
 mod write;
 
 use std::time::Duration;
 
-pub use decision::{Claim, Decision, decide};
+pub use attempt::{Attempt, DECISIONS, PARK, Step, Written, Yield};
+pub use decision::{Claim, Decision, Holder, decide};
 pub use write::{Acquire, Write};
 
 use crate::{AttemptId, ChannelId, ConnectionId, Owner, SessionId, Timestamp};

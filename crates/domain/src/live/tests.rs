@@ -5,6 +5,8 @@ use crate::{EdgeId, Refusal};
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 const GRACE: Duration = Duration::from_secs(10);
 
+mod attempts;
+
 fn claim(edge: u8, attempt: u8) -> Claim {
     Claim {
         channel_id: ChannelId::from_random([1; 16]),
@@ -21,7 +23,7 @@ fn claim(edge: u8, attempt: u8) -> Claim {
 }
 
 fn take(found: Option<&Item>, claim: &Claim) -> Item {
-    let Decision::Acquire(acquire) = decide(found, claim, |_| false, NOW) else {
+    let Decision::Acquire(acquire) = decide(found, claim, Holder::Unasked, NOW) else {
         panic!("the lock was free");
     };
     Write::Acquire(acquire).apply(found).expect("permitted")
@@ -71,13 +73,11 @@ fn a_broadcast_runs_from_offline_through_live_and_grace_to_offline() {
 }
 
 #[test]
-fn a_second_publisher_is_refused_and_the_first_stays() {
+fn a_second_publisher_is_refused_while_the_first_lives_and_asks_it_before() {
     for item in [take(None, &claim(1, 1)), go_live(&take(None, &claim(1, 1)))] {
-        let decision = decide(Some(&item), &claim(2, 2), |_| false, NOW);
-        assert!(matches!(
-            decision,
-            Decision::Refuse(Refusal::AlreadyLive { .. })
-        ));
+        let decide = |holder| decide(Some(&item), &claim(2, 2), holder, NOW);
+        assert_eq!(decide(Holder::Unasked), Decision::Ask(item.clone()));
+        assert_eq!(decide(Holder::Lives), Decision::Refuse(item.already_live()));
     }
 }
 
@@ -123,7 +123,7 @@ fn a_publisher_that_never_sent_media_leaves_no_grace() {
 #[test]
 fn an_acquisition_that_saw_an_older_sequence_fails() {
     let grace = drop_publisher(&go_live(&take(None, &claim(1, 1))));
-    let Decision::Acquire(late) = decide(Some(&grace), &claim(2, 2), |_| false, NOW) else {
+    let Decision::Acquire(late) = decide(Some(&grace), &claim(2, 2), Holder::Unasked, NOW) else {
         panic!("grace is free to resume");
     };
     let offline = grace
@@ -133,24 +133,25 @@ fn an_acquisition_that_saw_an_older_sequence_fails() {
 }
 
 #[test]
-fn a_key_older_than_the_sessions_may_not_resume_it() {
+fn a_key_older_than_the_sessions_may_neither_resume_nor_preempt_it() {
     let newer = Claim {
         key_version: 2,
         ..claim(1, 1)
     };
-    let grace = drop_publisher(&go_live(&take(None, &newer)));
-    let decision = decide(Some(&grace), &claim(1, 2), |_| false, NOW);
-    assert!(matches!(
-        decision,
-        Decision::Refuse(Refusal::AlreadyLive { .. })
-    ));
+    let live = go_live(&take(None, &newer));
+    for item in [drop_publisher(&live), live] {
+        for holder in [Holder::Unasked, Holder::Dead] {
+            let decision = decide(Some(&item), &claim(1, 2), holder, NOW);
+            assert_eq!(decision, Decision::Refuse(item.already_live()));
+        }
+    }
 }
 
 #[test]
 fn an_abandoned_grace_is_ended_before_a_new_session_begins() {
     let grace = drop_publisher(&go_live(&take(None, &claim(1, 1))));
     let late = NOW + GRACE + ABANDONED_GRACE + Duration::from_millis(1);
-    let decision = decide(Some(&grace), &claim(2, 2), |_| false, late);
+    let decision = decide(Some(&grace), &claim(2, 2), Holder::Unasked, late);
     assert!(matches!(
         decision,
         Decision::EndFirst(Write::Offline { .. })
@@ -159,13 +160,14 @@ fn an_abandoned_grace_is_ended_before_a_new_session_begins() {
 }
 
 #[test]
-fn a_dead_owners_session_goes_on_elsewhere() {
+fn a_dead_owners_session_is_put_into_grace_and_goes_on_elsewhere() {
     let live = go_live(&take(None, &claim(1, 1)));
-    let Decision::Acquire(acquire) = decide(Some(&live), &claim(2, 2), |_| true, NOW) else {
-        panic!("the owner is dead");
-    };
-    assert!(acquire.resumes());
-    assert_eq!(acquire.generation(), 2);
+    let decision = decide(Some(&live), &claim(2, 2), Holder::Dead, NOW);
+    assert_eq!(decision, Decision::SweepFirst(live.clone()));
+    let resumed = take(Some(&drop_publisher(&live)), &claim(2, 2));
+    assert_eq!(resumed.session_id, live.session_id);
+    assert_eq!(resumed.version.generation, 2);
+    assert_eq!(Status::of(Some(&resumed), NOW).shown, Shown::Grace);
 }
 
 #[test]
@@ -193,7 +195,7 @@ fn only_the_holder_of_this_generation_can_change_its_session() {
 #[test]
 fn a_lost_answer_counts_as_done_only_for_the_very_write_that_was_made() {
     let mine = claim(1, 1);
-    let Decision::Acquire(acquire) = decide(None, &mine, |_| false, NOW) else {
+    let Decision::Acquire(acquire) = decide(None, &mine, Holder::Unasked, NOW) else {
         panic!("never live");
     };
     let write = Write::Acquire(acquire);

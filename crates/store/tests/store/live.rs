@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::live::{self, Acquire, Claim, Decision, EndReason, Item, State, Version, Write};
+use domain::live::{
+    self, Acquire, Claim, Decision, EndReason, Item, State, Version, Write, Written,
+};
 use domain::{AttemptId, ChannelId, ConnectionId, EdgeId, Owner, SessionId, Timestamp};
-use store::{Store, Written};
+use store::Store;
 
 use crate::database::{Database, Fault};
 
