@@ -82,14 +82,10 @@ impl Edge {
         let rtmps_address = rtmps.as_ref().map(|rtmps| rtmps.address);
         let admin_address = local(&health, settings.admin_listen);
         let registered = registration(&settings, rtmp_address, rtmps_address);
-        match services
-            .store
-            .boot_edge(&registered)
-            .await
-            .map_err(Error::Register)?
-        {
-            store::Booted::Registered => {}
-            store::Booted::Taken => return Err(Error::IdTaken),
+        let boot = edge::Write::Boot(registered.clone());
+        let booted = services.store.write_edge(&boot).await;
+        if !booted.map_err(Error::Register)? {
+            return Err(Error::IdTaken);
         }
         let shared = Arc::new(Shared {
             front_door: FrontDoor::new(settings.budgets),
@@ -198,7 +194,12 @@ impl Edge {
         if let Some(workers) = &shared.media_workers {
             workers.stop();
         }
-        match shared.services.store.fence_edge(&self.registered).await {
+        match shared
+            .services
+            .store
+            .write_edge(&self.registered.fence())
+            .await
+        {
             Ok(_) => tracing::info!(edge_id = %self.id(), "edge is down"),
             Err(error) => tracing::warn!(%error, "cannot say that this edge is down"),
         }

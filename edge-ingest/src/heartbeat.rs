@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::edge::Write;
+use domain::lease::Heartbeat;
 use tokio::time::MissedTickBehavior;
 
 use crate::shared::Shared;
@@ -33,12 +35,15 @@ pub(crate) async fn run(edge: Arc<Shared>) {
 }
 
 async fn beat(edge: &Shared, next: u64) -> Option<u64> {
-    let publishers = edge.registry.publishing();
-    let store = &edge.services.store;
-    match store
-        .beat(&edge.owner.edge_id, edge.owner.epoch, next, publishers)
-        .await
-    {
+    let write = Write::Beat {
+        edge_id: edge.owner.edge_id.clone(),
+        heartbeat: Heartbeat {
+            epoch: edge.owner.epoch,
+            number: next,
+        },
+        publishers: edge.registry.publishing(),
+    };
+    match edge.services.store.write_edge(&write).await {
         Ok(true) => Some(next),
         Ok(false) => {
             tracing::error!(edge_id = %edge.owner.edge_id, epoch = edge.owner.epoch,

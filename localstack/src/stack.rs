@@ -383,7 +383,7 @@ fn keyring(state: &State) -> anyhow::Result<Keyring> {
 async fn finish_earlier_runs(store: &Store, reaper: &Function) -> anyhow::Result<()> {
     for edge in store.edges().await? {
         if edge.state != EdgeState::Fenced {
-            store.fence_edge(&edge).await?;
+            store.write_edge(&edge.fence()).await?;
             tracing::info!(edge_id = %edge.id, "edge of an earlier run fenced");
         }
     }

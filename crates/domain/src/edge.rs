@@ -1,5 +1,9 @@
 //! An edge process as the fleet sees it: one item, heartbeat by its own process.
+//!
+//! As with the live item, [`Write`] says what each conditional write demands of the item it finds and
+//! what it leaves; the store turns the same rules into condition expressions.
 
+use crate::lease::Heartbeat;
 use crate::{EdgeId, Owner};
 
 /// Whether an edge's epoch may hold locks.
@@ -54,10 +58,143 @@ impl Edge {
         }
     }
 
+    /// The write that ends its present epoch, as observed.
+    #[must_use]
+    pub fn fence(&self) -> Write {
+        Write::Fence {
+            owner: self.owner(),
+            heartbeat: self.heartbeat,
+        }
+    }
+
+    /// Whether it is in this epoch, and that one is not over.
+    #[must_use]
+    pub fn lives_in(&self, epoch: u64) -> bool {
+        self.epoch == epoch && self.state != State::Fenced
+    }
+
     /// Whether publishers should be sent to it.
     #[must_use]
     pub const fn takes_publishers(&self) -> bool {
         matches!(self.state, State::Up) && self.publishers < self.capacity
+    }
+}
+
+/// A conditional write on an edge's item. An epoch ends once: by a fence or by the next epoch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Write {
+    /// A process registers under an id that nobody had before.
+    Boot(Edge),
+    /// The next epoch of a process that dropped every publisher: `epoch` is the new one, `boot_id`
+    /// a fresh one.
+    Renew(Edge),
+    /// The epoch lives: its next heartbeat.
+    Beat {
+        /// The edge.
+        edge_id: EdgeId,
+        /// One more than the last that was acknowledged.
+        heartbeat: Heartbeat,
+        /// Publishers it has.
+        publishers: u32,
+    },
+    /// It keeps what it has and takes no more.
+    Drain {
+        /// The edge and its epoch.
+        owner: Owner,
+    },
+    /// Others may take its locks.
+    Fence {
+        /// The edge and its epoch.
+        owner: Owner,
+        /// Its heartbeat as it was observed; one that beat since lives.
+        heartbeat: u64,
+    },
+    /// Every lock of a fenced epoch was given back.
+    Swept {
+        /// The edge and its epoch.
+        owner: Owner,
+    },
+}
+
+impl Write {
+    /// The edge whose item it changes.
+    #[must_use]
+    pub const fn edge_id(&self) -> &EdgeId {
+        match self {
+            Self::Boot(edge) | Self::Renew(edge) => &edge.id,
+            Self::Beat { edge_id, .. } => edge_id,
+            Self::Drain { owner } | Self::Fence { owner, .. } | Self::Swept { owner } => {
+                &owner.edge_id
+            }
+        }
+    }
+
+    /// Whether the item that is found lets this write through.
+    #[must_use]
+    pub fn permitted(&self, found: Option<&Edge>) -> bool {
+        let Some(found) = found else {
+            return matches!(self, Self::Boot(_));
+        };
+        match self {
+            Self::Boot(_) => false,
+            Self::Renew(edge) => found.epoch + 1 == edge.epoch,
+            Self::Beat { heartbeat, .. } => {
+                found.lives_in(heartbeat.epoch) && found.heartbeat + 1 == heartbeat.number
+            }
+            Self::Drain { owner } => found.lives_in(owner.epoch),
+            Self::Fence { owner, heartbeat } => {
+                found.lives_in(owner.epoch) && found.heartbeat == *heartbeat
+            }
+            Self::Swept { owner } => found.epoch == owner.epoch && found.state == State::Fenced,
+        }
+    }
+
+    /// The item this write leaves; None where it is not permitted.
+    #[must_use]
+    pub fn apply(&self, found: Option<&Edge>) -> Option<Edge> {
+        if !self.permitted(found) {
+            return None;
+        }
+        let mut edge = found.cloned();
+        match (self, &mut edge) {
+            (Self::Boot(new) | Self::Renew(new), _) => return Some(new.clone()),
+            (_, None) => {}
+            (
+                Self::Beat {
+                    heartbeat,
+                    publishers,
+                    ..
+                },
+                Some(edge),
+            ) => {
+                edge.heartbeat = heartbeat.number;
+                edge.publishers = *publishers;
+            }
+            (Self::Drain { .. }, Some(edge)) => edge.state = State::Draining,
+            (Self::Fence { .. }, Some(edge)) => {
+                edge.state = State::Fenced;
+                edge.swept = false;
+            }
+            (Self::Swept { .. }, Some(edge)) => edge.swept = true,
+        }
+        edge
+    }
+
+    /// Whether an item shows exactly what this write would have left: its answer was lost, or
+    /// another made the same, and it counts as done.
+    #[must_use]
+    pub fn left(&self, found: &Edge) -> bool {
+        match self {
+            Self::Boot(edge) | Self::Renew(edge) => {
+                found.lives_in(edge.epoch) && found.boot_id == edge.boot_id
+            }
+            Self::Beat { heartbeat, .. } => {
+                found.lives_in(heartbeat.epoch) && found.heartbeat == heartbeat.number
+            }
+            Self::Drain { owner } => found.epoch == owner.epoch && found.state == State::Draining,
+            Self::Fence { owner, .. } => found.epoch == owner.epoch && found.state == State::Fenced,
+            Self::Swept { owner } => found.epoch == owner.epoch && found.swept,
+        }
     }
 }
 

@@ -1,11 +1,10 @@
 //! The `edges` table: one item for each edge process, and its heartbeat.
 //!
-//! An epoch ends once: by a fence, or by the next epoch. Whoever is told `false` here is fenced and
-//! must drop what it holds.
+//! Each [`Write`] becomes one call whose condition says what [`Write::permitted`] says.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::EdgeId;
-use domain::edge::{Edge, State};
+use domain::edge::{Edge, State, Write};
 
 use crate::call::Outcome;
 use crate::change::Change;
@@ -27,109 +26,44 @@ const PEER_ADDRESS: &str = "peerAddress";
 const PUBLISHERS: &str = "load";
 const CAPACITY: &str = "capacity";
 
-/// What became of a registration.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Booted {
-    /// The item is this process's, by this call or by one whose answer was lost.
-    Registered,
-    /// Another process has this id: draw a new one.
-    Taken,
-}
-
 impl Store {
-    /// Registers an edge process under an id that nobody had before. May be repeated with the same
-    /// `boot_id`.
+    /// Makes a conditional write on an edge's item. True where it is done: by this call, by one whose
+    /// answer was lost, or (a fence, say) by another's of the same effect. False where the item does
+    /// not permit it: of the edge's own writes that means that its epoch is over.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::Corrupt`].
-    pub async fn boot_edge(&self, edge: &Edge) -> Result<Booted, Error> {
-        let condition = Change::new().when_absent(EDGE_ID);
-        match self.put(Table::Edges, write(edge), &condition).await? {
-            Outcome::Done(_) => Ok(Booted::Registered),
-            Outcome::Failed(found) => {
-                let found = found.as_ref().map(read).transpose()?;
-                let mine = found.is_some_and(|found| is_same_life(&found, edge));
-                Ok(if mine {
-                    Booted::Registered
-                } else {
-                    Booted::Taken
-                })
+    /// [`Error::Unavailable`]: whether it was made is not known; repeat it. [`Error::Corrupt`].
+    pub async fn write_edge(&self, write: &Write) -> Result<bool, Error> {
+        let condition = condition(write);
+        let outcome = match write {
+            Write::Boot(edge) | Write::Renew(edge) => {
+                self.put(Table::Edges, attributes(edge), &condition).await?
             }
-        }
-    }
-
-    /// Begins the next epoch of an edge that dropped every publisher: `edge.epoch` is the new one
-    /// and `edge.boot_id` a fresh one. False where the item is not in the epoch before.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Corrupt`].
-    pub async fn renew_edge(&self, edge: &Edge) -> Result<bool, Error> {
-        let before = edge.epoch.saturating_sub(1);
-        let condition = Change::new().when(EPOCH, number(before));
-        match self.put(Table::Edges, write(edge), &condition).await? {
+            Write::Beat { .. }
+            | Write::Drain { .. }
+            | Write::Fence { .. }
+            | Write::Swept { .. } => {
+                let change = change(condition, write);
+                self.update(Table::Edges, key(write.edge_id()), &change)
+                    .await?
+            }
+        };
+        match outcome {
             Outcome::Done(_) => Ok(true),
             Outcome::Failed(found) => {
                 let found = found.as_ref().map(read).transpose()?;
-                Ok(found.is_some_and(|found| is_same_life(&found, edge)))
+                Ok(found.is_some_and(|found| write.left(&found)))
             }
         }
     }
 
-    /// Heartbeat: `heartbeat` is the new value, one more than the last that was acknowledged.
-    /// False where the epoch is over, or the heartbeat is not the next one.
+    /// One edge; None where it never was or was forgotten. Strongly consistent.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
-    pub async fn beat(
-        &self,
-        edge_id: &EdgeId,
-        epoch: u64,
-        heartbeat: u64,
-        publishers: u32,
-    ) -> Result<bool, Error> {
-        let change = unfenced(epoch)
-            .when(HEARTBEAT, number(heartbeat.saturating_sub(1)))
-            .set(HEARTBEAT, number(heartbeat))
-            .set(PUBLISHERS, number(publishers.into()));
-        let left = |edge: &Edge| edge.heartbeat == heartbeat && edge.state != State::Fenced;
-        self.change_edge(edge_id, epoch, &change, left).await
-    }
-
-    /// The edge keeps what it has and takes no more. False where its epoch is over.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Corrupt`].
-    pub async fn drain_edge(&self, edge: &Edge) -> Result<bool, Error> {
-        let change = unfenced(edge.epoch).set(STATE, state_word(State::Draining));
-        let left = |found: &Edge| found.state == State::Draining;
-        self.change_edge(&edge.id, edge.epoch, &change, left).await
-    }
-
-    /// Ends `edge.epoch` where its heartbeat is still `edge.heartbeat`, as it was observed. True
-    /// where that epoch is fenced, by whomever. False where it lives on or a later one does.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Corrupt`].
-    pub async fn fence_edge(&self, edge: &Edge) -> Result<bool, Error> {
-        let change = unfenced(edge.epoch)
-            .when(HEARTBEAT, number(edge.heartbeat))
-            .set(STATE, state_word(State::Fenced))
-            .set(SWEPT, AttributeValue::Bool(false));
-        let left = |found: &Edge| found.state == State::Fenced;
-        self.change_edge(&edge.id, edge.epoch, &change, left).await
-    }
-
-    /// Notes that every lock of a fenced epoch was given back. False where it is not fenced or not
-    /// the present epoch.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Corrupt`].
-    pub async fn mark_swept(&self, edge_id: &EdgeId, epoch: u64) -> Result<bool, Error> {
-        let change = Change::new()
-            .when(EPOCH, number(epoch))
-            .when(STATE, state_word(State::Fenced))
-            .set(SWEPT, AttributeValue::Bool(true));
-        self.change_edge(edge_id, epoch, &change, |_| false).await
+    pub async fn edge(&self, edge_id: &EdgeId) -> Result<Option<Edge>, Error> {
+        let found = self.get(Table::Edges, key(edge_id)).await?;
+        found.as_ref().map(read).transpose()
     }
 
     /// Forgets an edge whose last epoch is fenced and swept, so that the list stays short. False
@@ -172,33 +106,50 @@ impl Store {
             }
         }
     }
+}
 
-    /// Makes a change within an epoch; `left` says whether an item of that epoch already shows it.
-    async fn change_edge(
-        &self,
-        edge_id: &EdgeId,
-        epoch: u64,
-        change: &Change,
-        left: impl FnOnce(&Edge) -> bool,
-    ) -> Result<bool, Error> {
-        match self.update(Table::Edges, key(edge_id), change).await? {
-            Outcome::Done(_) => Ok(true),
-            Outcome::Failed(found) => {
-                let found = found.as_ref().map(read).transpose()?;
-                Ok(found.is_some_and(|found| found.epoch == epoch && left(&found)))
-            }
+/// What [`Write::permitted`] demands.
+fn condition(write: &Write) -> Change {
+    let condition = Change::new();
+    match write {
+        Write::Boot(_) => condition.when_absent(EDGE_ID),
+        Write::Renew(edge) => condition.when(EPOCH, number(edge.epoch.saturating_sub(1))),
+        Write::Beat { heartbeat, .. } => {
+            lives_in(heartbeat.epoch).when(HEARTBEAT, number(heartbeat.number.saturating_sub(1)))
         }
+        Write::Drain { owner } => lives_in(owner.epoch),
+        Write::Fence { owner, heartbeat } => {
+            lives_in(owner.epoch).when(HEARTBEAT, number(*heartbeat))
+        }
+        Write::Swept { owner } => condition
+            .when(EPOCH, number(owner.epoch))
+            .when(STATE, state_word(State::Fenced)),
     }
 }
 
-fn is_same_life(found: &Edge, edge: &Edge) -> bool {
-    found.epoch == edge.epoch && found.boot_id == edge.boot_id && found.state != State::Fenced
-}
-
-fn unfenced(epoch: u64) -> Change {
+fn lives_in(epoch: u64) -> Change {
     Change::new()
         .when(EPOCH, number(epoch))
         .when_one_of(STATE, [State::Up, State::Draining].map(state_word))
+}
+
+/// What a write leaves, other than a whole item.
+fn change(condition: Change, write: &Write) -> Change {
+    match write {
+        Write::Boot(_) | Write::Renew(_) => condition,
+        Write::Beat {
+            heartbeat,
+            publishers,
+            ..
+        } => condition
+            .set(HEARTBEAT, number(heartbeat.number))
+            .set(PUBLISHERS, number((*publishers).into())),
+        Write::Drain { .. } => condition.set(STATE, state_word(State::Draining)),
+        Write::Fence { .. } => condition
+            .set(STATE, state_word(State::Fenced))
+            .set(SWEPT, AttributeValue::Bool(false)),
+        Write::Swept { .. } => condition.set(SWEPT, AttributeValue::Bool(true)),
+    }
 }
 
 fn key(edge_id: &EdgeId) -> Attributes {
@@ -222,7 +173,7 @@ fn parse_state(word: &str) -> Result<State, ()> {
     }
 }
 
-fn write(edge: &Edge) -> Attributes {
+fn attributes(edge: &Edge) -> Attributes {
     Writer::new(key(&edge.id))
         .set(NAME, text(&edge.name))
         .set(EPOCH, number(edge.epoch))

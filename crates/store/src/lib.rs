@@ -38,7 +38,6 @@ use std::sync::Arc;
 pub use attempts::RefusedAttempt;
 pub use connections::MAX_CONNECTIONS;
 pub use cursor::MAX_CURSOR_BYTES;
-pub use edges::Booted;
 pub use error::{Error, Trouble};
 pub use keys::{EncryptedKey, NewKey, Reset};
 use schema::Tables;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::authorization::Answer as Known;
+use domain::edge::Write;
 use domain::{ChannelId, StreamKey, Timestamp};
 use serde_json::{Value, json};
 use store::cache::Control;
@@ -194,14 +195,11 @@ async fn the_ingest_url_is_the_nearest_edges_or_the_default() {
     }] });
     assert_eq!((shape.status, shape.body), (200, expected));
 
-    assert!(
-        keys.stack
-            .services
-            .store
-            .drain_edge(&edge)
-            .await
-            .expect("drained")
-    );
+    let drain = Write::Drain {
+        owner: edge.owner(),
+    };
+    let drained = keys.stack.services.store.write_edge(&drain).await;
+    assert!(drained.expect("a write"));
     let endpoints = keys.stack.get("alice", "/v1/ingest-endpoints").await;
     assert_eq!(endpoints.body["items"], json!([]));
 }

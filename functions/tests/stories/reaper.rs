@@ -33,7 +33,7 @@ fn counted(seen: usize, ended: usize, dropped: usize) -> Value {
 
 async fn fence(stack: &Stack, edge: &Edge) {
     let store = &stack.services.store;
-    assert!(store.fence_edge(edge).await.expect("a write"));
+    assert!(store.write_edge(&edge.fence()).await.expect("a write"));
 }
 
 async fn found(stack: &Stack, id: &ChannelId) -> Item {

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::edge::{Edge, State};
-use domain::live::{Acquire, Claim, Decision, Item, Write, Written, decide};
+use domain::live::{Acquire, Claim, Decision, Holder, Item, Write, Written, decide};
 use domain::{AttemptId, ChannelId, ConnectionId, EdgeId, SessionId, Timestamp};
 use functions::{Function, Keyring, Services, Settings};
 use notify::Notifier;
@@ -178,7 +178,9 @@ impl Stack {
             publishers: 0,
             capacity: 10,
         };
-        self.services.store.boot_edge(&edge).await.expect("booted");
+        let boot = domain::edge::Write::Boot(edge.clone());
+        let booted = self.services.store.write_edge(&boot).await;
+        assert!(booted.expect("a write"), "booted");
         edge
     }
 
@@ -212,7 +214,7 @@ impl Stack {
             client_ip: "192.0.2.7".into(),
         };
         let found = self.live(channel_id).await;
-        match decide(found.as_ref(), &claim, |_| false, at) {
+        match decide(found.as_ref(), &claim, Holder::Unasked, at) {
             Decision::Acquire(acquire) => acquire,
             other => panic!("the channel is not free: {other:?}"),
         }

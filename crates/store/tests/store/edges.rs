@@ -1,8 +1,8 @@
 //! Edges: registration, heartbeat, fence, epochs.
 
-use domain::EdgeId;
-use domain::edge::{Edge, State};
-use store::Booted;
+use domain::edge::{Edge, State, Write};
+use domain::lease::Heartbeat;
+use domain::{EdgeId, Owner};
 
 use crate::database::{Database, Fault};
 
@@ -24,102 +24,142 @@ fn edge(number: u8) -> Edge {
     }
 }
 
+/// The heartbeat of this number, of the first edge's epoch.
+fn beat(epoch: u64, number: u64, publishers: u32) -> Write {
+    Write::Beat {
+        edge_id: edge(1).id,
+        heartbeat: Heartbeat { epoch, number },
+        publishers,
+    }
+}
+
+fn drain() -> Write {
+    Write::Drain {
+        owner: edge(1).owner(),
+    }
+}
+
+fn swept(epoch: u64) -> Write {
+    let owner = edge(1).owner();
+    Write::Swept {
+        owner: Owner { epoch, ..owner },
+    }
+}
+
+impl Database {
+    /// Whether the write was done.
+    async fn makes(&self, write: &Write) -> bool {
+        self.store.write_edge(write).await.expect("available")
+    }
+
+    async fn boots(&self, edge: Edge) -> bool {
+        self.makes(&Write::Boot(edge)).await
+    }
+
+    async fn only_edge(&self) -> Edge {
+        let mut edges = self.store.edges().await.expect("available");
+        assert_eq!(edges.len(), 1);
+        edges.remove(0)
+    }
+}
+
 #[tokio::test]
 async fn a_registered_edge_is_listed_as_it_was_registered() {
     let database = Database::start().await;
     for number in [1, 2] {
-        let booted = database.store.boot_edge(&edge(number)).await;
-        assert_eq!(booted.expect("available"), Booted::Registered);
+        assert!(database.boots(edge(number)).await);
     }
     let mut edges = database.store.edges().await.expect("available");
     edges.sort_by(|a, b| a.name.cmp(&b.name));
     assert_eq!(edges, [edge(1), edge(2)]);
+    let found = database.store.edge(&edge(2).id).await.expect("available");
+    assert_eq!(found, Some(edge(2)));
+    let found = database.store.edge(&edge(3).id).await.expect("available");
+    assert_eq!(found, None);
 }
 
 #[tokio::test]
 async fn a_repeated_boot_is_fine_and_another_process_cannot_take_the_id() {
     let database = Database::start().await;
     database.faults.add("PutItem", Fault::LoseAnswer);
-    let booted = database.store.boot_edge(&edge(1)).await;
-    assert_eq!(booted.expect("available"), Booted::Registered);
+    assert!(database.boots(edge(1)).await);
     assert_eq!(database.faults.left(), 0);
     let thief = Edge {
         boot_id: "boot-other".into(),
         ..edge(1)
     };
-    let booted = database.store.boot_edge(&thief).await;
-    assert_eq!(booted.expect("available"), Booted::Taken);
+    assert!(!database.boots(thief).await);
 }
 
 #[tokio::test]
 async fn a_heartbeat_counts_once_even_where_its_answer_was_lost() {
     let database = Database::start().await;
-    let store = &database.store;
-    let mine = edge(1);
-    store.boot_edge(&mine).await.expect("available");
-    assert!(store.beat(&mine.id, 1, 1, 3).await.expect("available"));
+    assert!(database.boots(edge(1)).await);
+    assert!(database.makes(&beat(1, 1, 3)).await);
     database.faults.add("UpdateItem", Fault::LoseAnswer);
-    assert!(store.beat(&mine.id, 1, 2, 4).await.expect("available"));
+    assert!(database.makes(&beat(1, 2, 4)).await);
     assert_eq!(database.faults.left(), 0);
-    let seen = store.edges().await.expect("available").remove(0);
+    let seen = database.only_edge().await;
     assert_eq!((seen.heartbeat, seen.publishers), (2, 4));
-    assert!(!store.beat(&mine.id, 1, 9, 0).await.expect("available"));
-    assert!(!store.beat(&mine.id, 2, 3, 0).await.expect("available"));
-    assert!(!store.beat(&edge(2).id, 1, 1, 0).await.expect("available"));
+    assert!(!database.makes(&beat(1, 9, 0)).await);
+    assert!(!database.makes(&beat(2, 3, 0)).await);
+}
+
+#[tokio::test]
+async fn an_edge_that_is_not_registered_cannot_beat() {
+    let database = Database::start().await;
+    assert!(!database.makes(&beat(1, 1, 0)).await);
 }
 
 #[tokio::test]
 async fn a_fenced_edge_cannot_beat_and_an_edge_that_beats_cannot_be_fenced() {
     let database = Database::start().await;
-    let store = &database.store;
     let observed = edge(1);
-    store.boot_edge(&observed).await.expect("available");
-    assert!(store.beat(&observed.id, 1, 1, 0).await.expect("available"));
-    assert!(!store.fence_edge(&observed).await.expect("available"));
-    let observed = store.edges().await.expect("available").remove(0);
+    assert!(database.boots(observed.clone()).await);
+    assert!(database.makes(&beat(1, 1, 0)).await);
+    assert!(!database.makes(&observed.fence()).await);
+    let observed = database.only_edge().await;
     database.faults.add("UpdateItem", Fault::LoseAnswer);
-    assert!(store.fence_edge(&observed).await.expect("available"));
-    assert!(!store.beat(&observed.id, 1, 2, 0).await.expect("available"));
-    assert!(!store.drain_edge(&observed).await.expect("available"));
-    let fenced = store.edges().await.expect("available").remove(0);
+    assert!(database.makes(&observed.fence()).await);
+    assert!(!database.makes(&beat(1, 2, 0)).await);
+    assert!(!database.makes(&drain()).await);
+    let fenced = database.only_edge().await;
     assert_eq!((fenced.state, fenced.swept), (State::Fenced, false));
 }
 
 #[tokio::test]
 async fn a_draining_edge_goes_on_beating_and_fences_itself_at_last() {
     let database = Database::start().await;
-    let store = &database.store;
-    store.boot_edge(&edge(1)).await.expect("available");
+    assert!(database.boots(edge(1)).await);
     for _ in 0..2 {
-        assert!(store.drain_edge(&edge(1)).await.expect("available"));
+        assert!(database.makes(&drain()).await);
     }
-    assert!(store.beat(&edge(1).id, 1, 1, 0).await.expect("available"));
-    let seen = store.edges().await.expect("available").remove(0);
+    assert!(database.makes(&beat(1, 1, 0)).await);
+    let seen = database.only_edge().await;
     assert_eq!(seen.state, State::Draining);
-    assert!(store.fence_edge(&seen).await.expect("available"));
+    assert!(database.makes(&seen.fence()).await);
 }
 
 #[tokio::test]
 async fn the_next_epoch_begins_once_and_cannot_be_fenced_in_the_name_of_the_last() {
     let database = Database::start().await;
-    let store = &database.store;
-    store.boot_edge(&edge(1)).await.expect("available");
-    assert!(store.fence_edge(&edge(1)).await.expect("available"));
+    assert!(database.boots(edge(1)).await);
+    assert!(database.makes(&edge(1).fence()).await);
     let next = Edge {
         epoch: 2,
         boot_id: "boot-second".into(),
         ..edge(1)
     };
     database.faults.add("PutItem", Fault::LoseAnswer);
-    assert!(store.renew_edge(&next).await.expect("available"));
+    assert!(database.makes(&Write::Renew(next.clone())).await);
     assert_eq!(database.faults.left(), 0);
     let other = Edge {
         boot_id: "boot-third".into(),
         ..next.clone()
     };
-    assert!(!store.renew_edge(&other).await.expect("available"));
-    assert!(!store.fence_edge(&edge(1)).await.expect("available"));
-    assert_eq!(store.edges().await.expect("available"), [next]);
+    assert!(!database.makes(&Write::Renew(other)).await);
+    assert!(!database.makes(&edge(1).fence()).await);
+    assert_eq!(database.only_edge().await, next);
 }
 
 #[tokio::test]
@@ -127,12 +167,70 @@ async fn only_a_fenced_and_swept_edge_is_forgotten() {
     let database = Database::start().await;
     let store = &database.store;
     let mine = edge(1);
-    store.boot_edge(&mine).await.expect("available");
-    assert!(!store.mark_swept(&mine.id, 1).await.expect("available"));
-    assert!(store.fence_edge(&mine).await.expect("available"));
+    assert!(database.boots(mine.clone()).await);
+    assert!(!database.makes(&swept(1)).await);
+    assert!(database.makes(&mine.fence()).await);
     assert!(!store.forget_edge(&mine).await.expect("available"));
-    assert!(!store.mark_swept(&mine.id, 2).await.expect("available"));
-    assert!(store.mark_swept(&mine.id, 1).await.expect("available"));
+    assert!(!database.makes(&swept(2)).await);
+    assert!(database.makes(&swept(1)).await);
     assert!(store.forget_edge(&mine).await.expect("available"));
     assert_eq!(store.edges().await.expect("available"), []);
+}
+
+/// Every write that one of two epochs of an edge might make.
+fn writes(number: u8) -> [Write; 11] {
+    let first = edge(number);
+    let renewed = |boot: &str| Edge {
+        epoch: 2,
+        boot_id: boot.into(),
+        ..first.clone()
+    };
+    let beat = |epoch, number| Write::Beat {
+        edge_id: first.id.clone(),
+        heartbeat: Heartbeat { epoch, number },
+        publishers: 3,
+    };
+    let owner = |epoch| Owner {
+        epoch,
+        ..first.owner()
+    };
+    [
+        Write::Boot(first.clone()),
+        beat(1, 1),
+        beat(1, 2),
+        beat(2, 1),
+        Write::Drain { owner: owner(1) },
+        first.fence(),
+        renewed("boot-a").fence(),
+        Write::Swept { owner: owner(1) },
+        Write::Swept { owner: owner(2) },
+        Write::Renew(renewed("boot-a")),
+        Write::Renew(renewed("boot-b")),
+    ]
+}
+
+#[tokio::test]
+async fn the_store_permits_and_leaves_of_an_edge_what_the_domain_says() {
+    let database = Database::start().await;
+    let count = writes(0).len();
+    for (number, (first, second)) in (0..count)
+        .flat_map(|first| (0..count).map(move |second| (first, second)))
+        .enumerate()
+    {
+        let number = u8::try_from(number).expect("few");
+        let made = writes(number);
+        let mut expected = None;
+        for write in [&made[0], &made[first], &made[second]] {
+            let left = write.apply(expected.as_ref());
+            let done = left.is_some() || expected.as_ref().is_some_and(|e| write.left(e));
+            assert_eq!(
+                database.makes(write).await,
+                done,
+                "{first} {second} {write:?}"
+            );
+            expected = left.or(expected);
+            let found = database.store.edge(write.edge_id()).await;
+            assert_eq!(found.expect("available"), expected);
+        }
+    }
 }

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use domain::channel::DEFAULT_GRACE;
 use domain::live::{
-    self, Acquire, Claim, Decision, EndReason, Item, State, Version, Write, Written,
+    self, Acquire, Claim, Decision, EndReason, Holder, Item, State, Version, Write, Written,
 };
 use domain::{AttemptId, ChannelId, ConnectionId, EdgeId, Owner, SessionId, Timestamp};
 use store::Store;
@@ -39,10 +40,11 @@ fn claim(channel_id: &ChannelId, edge: u8) -> Claim {
 }
 
 fn acquire(found: Option<&Item>, claim: &Claim) -> Write {
-    let Decision::Acquire(acquire) = live::decide(found, claim, |_| true, NOW) else {
-        panic!("every lock is free or its owner dead");
-    };
-    Write::Acquire(acquire)
+    match live::decide(found, claim, Holder::Dead, NOW) {
+        Decision::Acquire(acquire) => Write::Acquire(acquire),
+        Decision::SweepFirst(item) => item.dropped(NOW, DEFAULT_GRACE).expect("it is held"),
+        other => panic!("every lock is free or its owner dead: {other:?}"),
+    }
 }
 
 /// Writes that two edges make sooner or later, given what one of them last saw.
