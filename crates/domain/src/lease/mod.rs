@@ -180,11 +180,16 @@ impl Lease {
         }
     }
 
-    /// Whether the next heartbeat is to be written at once: the last one took so long to be
-    /// acknowledged that its time is nearly up.
+    /// When the next heartbeat is due; in the past where the last one took long to be acknowledged.
+    #[must_use]
+    pub fn next_beat(&self) -> Moment {
+        self.acknowledged + HEARTBEAT
+    }
+
+    /// Whether the next heartbeat is due.
     #[must_use]
     pub fn is_late(&self, now: Moment) -> bool {
-        now >= self.acknowledged + HEARTBEAT
+        now >= self.next_beat()
     }
 
     /// Whether the others are to be asked about an outage.

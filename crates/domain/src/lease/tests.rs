@@ -208,6 +208,16 @@ fn an_edge_that_was_not_read_yet_is_not_taken_for_dead() {
 }
 
 #[test]
+fn an_edge_that_has_read_nothing_does_not_take_itself_for_alone() {
+    let mut watch = Watch::new(id(1));
+    assert_eq!(watch.could_fence(), None);
+    watch.received(START, START, vec![edge(1, 1, 0)]);
+    assert_eq!(watch.could_fence(), Some(vec![]));
+    watch.received(START, START, vec![edge(1, 1, 0), edge(2, 1, 0)]);
+    assert_eq!(watch.could_fence().map(|edges| edges.len()), Some(1));
+}
+
+#[test]
 fn the_others_sweep_what_the_fencer_left_two_seconds_later() {
     let mut watch = Watch::new(id(1));
     let fenced = Edge {

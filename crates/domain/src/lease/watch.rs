@@ -15,6 +15,8 @@ pub const SWEPT_BY_OTHERS_AFTER: Duration = Duration::from_secs(2);
 pub struct Watch {
     me: EdgeId,
     others: BTreeMap<EdgeId, Other>,
+    /// Whether anything was read at all.
+    informed: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,12 +35,14 @@ impl Watch {
         Self {
             me,
             others: BTreeMap::new(),
+            informed: false,
         }
     }
 
     /// All edges were read: asked at `began`, answered at `now`. An answer that took longer than
     /// [`POLL`] says nothing about silence.
     pub fn received(&mut self, began: Moment, now: Moment, edges: Vec<Edge>) {
+        self.informed = true;
         let slow = now.since(began) > POLL;
         let mut before = std::mem::take(&mut self.others);
         let others = edges.into_iter().filter(|edge| edge.id != self.me);
@@ -115,9 +119,12 @@ impl Watch {
             .as_deref()
     }
 
-    /// Every other edge that could fence this one.
-    pub fn could_fence(&self) -> impl Iterator<Item = &Edge> {
-        self.alive().map(|other| &other.edge)
+    /// Every other edge that could fence this one; None where that is not known, because nothing
+    /// was read yet.
+    #[must_use]
+    pub fn could_fence(&self) -> Option<Vec<&Edge>> {
+        let alive = self.alive().map(|other| &other.edge);
+        self.informed.then(|| alive.collect())
     }
 
     /// Fenced epochs whose locks nobody has finished giving back, and whose fencer has had its time.

@@ -12,8 +12,10 @@ use super::{Claim, Decision, Holder, Item, Write, decide};
 use crate::lease::Watch;
 use crate::{Moment, Owner, Refusal, Timestamp};
 
-/// Decisions on items that changed meanwhile, before the encoder is told to come again.
-pub const DECISIONS: u32 = 5;
+/// Writes that found the item changed meanwhile, before the encoder is told to come again.
+pub const REJECTIONS: u32 = 5;
+/// Looks at the item in all: a lock that goes from hand to hand meanwhile is not followed for ever.
+pub const LOOKS: u32 = 16;
 /// How long a publish waits at most for a holder that does not answer: OBS waits 30 s for the
 /// reply, ffmpeg at least 8 s.
 pub const PARK: Duration = Duration::from_secs(8);
@@ -70,7 +72,9 @@ pub enum Step {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Attempt {
     claim: Claim,
-    decisions: u32,
+    looks: u32,
+    /// Writes whose condition failed.
+    rejections: u32,
     found: Option<Item>,
     parked: Option<Parked>,
 }
@@ -91,7 +95,8 @@ impl Attempt {
     pub const fn new(claim: Claim) -> Self {
         Self {
             claim,
-            decisions: 0,
+            looks: 0,
+            rejections: 0,
             found: None,
             parked: None,
         }
@@ -100,6 +105,10 @@ impl Attempt {
     /// The live item was read.
     pub fn found(&mut self, item: Option<Item>, fleet: &Watch, now: Timestamp) -> Step {
         self.found = item;
+        self.looks += 1;
+        if self.looks > LOOKS {
+            return Step::Refuse(Refusal::ServiceUnavailable);
+        }
         self.decide(None, fleet, now)
     }
 
@@ -108,10 +117,13 @@ impl Attempt {
         match written {
             Written::Done(item) if self.took(&item) => Step::Acquired(item),
             Written::Done(item) => self.found(Some(item), fleet, now),
-            Written::Rejected(_) if self.decisions >= DECISIONS => {
-                Step::Refuse(Refusal::ServiceUnavailable)
+            Written::Rejected(item) => {
+                self.rejections += 1;
+                if self.rejections >= REJECTIONS {
+                    return Step::Refuse(Refusal::ServiceUnavailable);
+                }
+                self.found(item, fleet, now)
             }
-            Written::Rejected(item) => self.found(item, fleet, now),
         }
     }
 
@@ -164,7 +176,6 @@ impl Attempt {
     }
 
     fn decide(&mut self, dead: Option<bool>, fleet: &Watch, now: Timestamp) -> Step {
-        self.decisions += 1;
         let holder = match self.holder(dead, fleet) {
             Ok(holder) => holder,
             Err(unknown) => return Step::Learn(unknown),

@@ -21,7 +21,7 @@ mod write;
 
 use std::time::Duration;
 
-pub use attempt::{Attempt, DECISIONS, PARK, Step, Written, Yield};
+pub use attempt::{Attempt, LOOKS, PARK, REJECTIONS, Step, Written, Yield};
 pub use decision::{Claim, Decision, Holder, decide};
 pub use write::{Acquire, Write};
 

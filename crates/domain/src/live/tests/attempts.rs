@@ -147,5 +147,19 @@ fn a_lock_that_changes_hands_all_the_time_ends_in_a_refusal() {
         step = attempt.written(Written::Rejected(None), &fleet, NOW);
     }
     assert_eq!(step, Step::Refuse(Refusal::ServiceUnavailable));
-    assert_eq!(writes, DECISIONS);
+    assert_eq!(writes, REJECTIONS);
+}
+
+#[test]
+fn a_lock_that_goes_from_hand_to_hand_is_not_followed_for_ever() {
+    let fleet = fleet(1, EdgeState::Up);
+    let (mut attempt, mut step) = find(Some(live()), &fleet);
+    let mut asked = 0;
+    while let Step::Ask(_) = step {
+        asked += 1;
+        assert_eq!(attempt.answered(Yield::Yielded, &fleet, AT), Step::Read);
+        step = attempt.found(Some(live()), &fleet, NOW);
+    }
+    assert_eq!(step, Step::Refuse(Refusal::ServiceUnavailable));
+    assert_eq!(asked, LOOKS);
 }
