@@ -34,11 +34,11 @@ async fn healthy() -> &'static str {
     "ok\n"
 }
 
-/// Publishers may be sent here: it is not stopping, not fenced, not full, and the store answers.
+/// Publishers may be sent here: it is not stopping, has its lease, is not full, and the store answers.
 async fn ready(State(edge): State<Arc<Shared>>) -> (StatusCode, &'static str) {
     let unready = |why| (StatusCode::SERVICE_UNAVAILABLE, why);
     if !edge.admits() {
-        return unready("stopping or fenced\n");
+        return unready("stopping, or without a lease\n");
     }
     if edge.registry.publishing() >= edge.settings.capacity {
         return unready("full\n");

@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempts::Attempted;
 use crate::clock;
-use crate::link::{Closure, ConnectionEnd, Signal, link};
+use crate::grant::Grant;
+use crate::link::{Closure, ConnectionEnd, Signal, Verdict, link};
 use crate::memory;
 use crate::presence::Presence;
 use crate::presented::Presented;
@@ -101,6 +102,8 @@ pub(crate) struct Connection<S> {
     /// The application and the encoder's name, from connect on.
     connected: Option<(rtmp::Secret, Option<String>)>,
     publish: Option<ConnectionEnd>,
+    /// What it was let in under.
+    grant: Option<Arc<Grant>>,
     media_bytes: u64,
     media_moved_at: Instant,
     memory: memory::Share,
@@ -142,6 +145,7 @@ impl<S> Connection<S> {
             presence: self.presence,
             connected: self.connected,
             publish: self.publish,
+            grant: self.grant,
             media_bytes: self.media_bytes,
             media_moved_at: self.media_moved_at,
             memory: self.memory,
@@ -158,6 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             presence,
             connected: None,
             publish: None,
+            grant: None,
             media_bytes: 0,
             media_moved_at: Instant::now(),
         }
@@ -217,10 +222,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn answer(&mut self, verdict: Result<(), Refusal>) -> Result<(), End> {
+    async fn answer(&mut self, verdict: Verdict) -> Result<(), End> {
         match verdict {
-            Ok(()) => {
+            Ok(grant) => {
+                self.grant = Some(grant);
                 self.presence.let_in();
+                let wanted = self.edge().services.media_sink.is_some();
+                self.session.want_media(wanted);
                 self.session.accept_publish();
                 self.media_moved_at = Instant::now();
                 // An encoder that did not wait for the answer has media in already.
@@ -264,7 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Acts on what was received and writes the answers. What came before a mistake is still
     /// heard: an unpublish, say.
     async fn heard(&mut self, received: Result<(), End>) -> Result<(), End> {
-        self.handle_events()?;
+        self.handle_events_where_granted()?;
         self.flush().await?;
         received?;
         if self.memory.holds(self.session.held_bytes()) {
@@ -272,6 +280,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         } else {
             Err(End::OutOfMemory)
         }
+    }
+
+    /// Nothing that came is acted upon once the grant was taken back or this edge lost its lease.
+    fn handle_events_where_granted(&mut self) -> Result<(), End> {
+        let Some(grant) = self.grant.clone() else {
+            return self.handle_events();
+        };
+        let mut handled = Ok(());
+        let granted = grant.hand_on(|| handled = self.handle_events());
+        if granted { handled } else { Err(End::Closed) }
     }
 
     fn handle_events(&mut self) -> Result<(), End> {
@@ -283,12 +301,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Event::PublishRequested(request) => self.begin_publish(&request),
                 Event::MediaStarted => self.media_started(),
-                // Nobody takes media yet: the session was not asked for any.
-                Event::Media(_) => {}
+                Event::Media(media) => self.hand_on(&media),
                 Event::Unpublished => return Err(End::Unpublished),
             }
         }
         Ok(())
+    }
+
+    fn hand_on(&self, media: &rtmp::Media) {
+        if let Some((grant, sink)) = self
+            .grant
+            .as_ref()
+            .zip(self.edge().services.media_sink.as_ref())
+        {
+            sink.accept(&grant.channel_id, grant.generation, media);
+        }
     }
 
     fn begin_publish(&mut self, request: &rtmp::PublishRequest) {

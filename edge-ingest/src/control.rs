@@ -14,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 
 use crate::clock;
+use crate::registry::Order;
 use crate::shared::Shared;
 
 /// How long a cut may be late where its control message was lost.
@@ -63,7 +64,8 @@ async fn check_one(edge: &Shared, channel_id: ChannelId) {
     };
     let admitted = edge.registry.auth_version(&channel_id);
     if admitted.is_some_and(|version| is_cut(version, &gate)) {
-        edge.registry.cut(&channel_id, reason(&gate));
+        let order = Order::End(reason(&gate));
+        edge.registry.order(&channel_id, order);
     }
 }
 

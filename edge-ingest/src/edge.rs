@@ -7,22 +7,27 @@ use std::time::{Duration, Instant};
 
 use domain::{EdgeId, edge};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::front_door::FrontDoor;
+use crate::lease::{FIRST_EPOCH, Fleet, keeper};
 use crate::media_workers::MediaWorkers;
+use crate::peers::{self, Peers};
+use crate::registry::Order;
 use crate::settings::Settings;
 use crate::shared::{Services, Shared, StopMode};
 use crate::{
-    admin, attempts, clock, control, descriptors, heartbeat, listener, memory, metrics, registry,
-    tls,
+    admin, attempts, clock, control, descriptors, listener, memory, metrics, registry, sweeper, tls,
 };
 
-/// The first life of every process; a process that fenced itself counts on from here.
-const FIRST_EPOCH: u64 = 1;
+/// Publishers that are sent away in a second when the edge drains: what the edges that take them
+/// bear, and what the store does.
+const DRAINED_IN_A_SECOND: u32 = 50;
 /// How long an edge waits for its tasks at its end: the writes of a thousand publishers, and the
 /// repetitions of one whose store does not answer.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -36,6 +41,8 @@ pub struct Edge {
     rtmp_address: SocketAddr,
     rtmps_address: Option<SocketAddr>,
     admin_address: SocketAddr,
+    peer_port: Option<JoinHandle<()>>,
+    lease: std::thread::JoinHandle<()>,
 }
 
 /// Why an edge did not start.
@@ -52,7 +59,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The system gave no threads.
-    #[error("cannot start the threads that read media: {0}")]
+    #[error("cannot start the threads for media and the lease: {0}")]
     Threads(#[source] io::Error),
     /// The certificate cannot be used.
     #[error("cannot take RTMPS: {0}")]
@@ -78,15 +85,23 @@ impl Edge {
             None => None,
         };
         let health = listen("health and metrics", settings.admin_listen).await?;
+        let peers = match &settings.peers {
+            Some(port) => Some((listen("other edges", port.listen).await?, port.clone())),
+            None => None,
+        };
         let rtmp_address = local(&rtmp, settings.rtmp_listen);
         let rtmps_address = rtmps.as_ref().map(|rtmps| rtmps.address);
         let admin_address = local(&health, settings.admin_listen);
-        let registered = registration(&settings, rtmp_address, rtmps_address);
-        let boot = edge::Write::Boot(registered.clone());
-        let booted = services.store.write_edge(&boot).await;
-        if !booted.map_err(Error::Register)? {
-            return Err(Error::IdTaken);
-        }
+        let registered = edge::Edge {
+            peer_address: peers.as_ref().map(|(listener, port)| {
+                let heard = || local(listener, port.listen).to_string();
+                port.address.clone().unwrap_or_else(heard)
+            }),
+            ..registration(&settings, rtmp_address, rtmps_address)
+        };
+        let fleet = Fleet::new(registered.clone());
+        register(&fleet, &services).await?;
+        let secret = settings.peers.as_ref().map(|port| port.secret.clone());
         let shared = Arc::new(Shared {
             front_door: FrontDoor::new(settings.budgets),
             memory: memory::Budget::new(settings.memory_budget),
@@ -97,18 +112,25 @@ impl Edge {
             media_workers: MediaWorkers::start(&settings).map_err(Error::Threads)?,
             settings,
             services,
-            owner: registered.owner(),
+            fleet,
+            peers: Peers::new(secret),
+            runtime: Handle::current(),
             started_at: Instant::now(),
-            registry: registry::Registry::default(),
+            registry: Arc::new(registry::Registry::default()),
             attempts: attempts::Attempts::default(),
             metrics: metrics::Metrics::default(),
             tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
-            fenced: CancellationToken::new(),
+            left: CancellationToken::new(),
             stop_mode: OnceLock::new(),
         });
+        let lease = keeper::start(Arc::clone(&shared)).map_err(Error::Threads)?;
+        let peer_port = peers.map(|(listener, port)| {
+            tokio::spawn(peers::run(Arc::clone(&shared), listener, port.secret))
+        });
         let tasks = &shared.tasks;
-        tasks.spawn(heartbeat::run(Arc::clone(&shared)));
+        tasks.spawn(sweeper::run(Arc::clone(&shared)));
         tasks.spawn(control::run(Arc::clone(&shared)));
         tasks.spawn(admin::run(Arc::clone(&shared), health));
         tasks.spawn(listener::run(Arc::clone(&shared), rtmp, None));
@@ -122,14 +144,16 @@ impl Edge {
             tasks.spawn(certificate.keep_current(shared.stopping.clone()));
             tasks.spawn(listener::run(Arc::clone(&shared), listener, Some(acceptor)));
         }
-        tracing::info!(edge_id = %shared.owner.edge_id, name = shared.settings.name, %rtmp_address,
-            %admin_address, "edge is up");
+        tracing::info!(edge_id = %registered.id, name = shared.settings.name, %rtmp_address,
+            %admin_address, peer_address = registered.peer_address, "edge is up");
         Ok(Self {
             shared,
             registered,
             rtmp_address,
             rtmps_address,
             admin_address,
+            peer_port,
+            lease,
         })
     }
 
@@ -174,13 +198,28 @@ impl Edge {
         self.finish(StopMode::End).await;
     }
 
-    /// Leaves every session in grace: publishers come back on another edge.
+    /// Sends every publisher away, [`DRAINED_IN_A_SECOND`] at most: their sessions wait, and they
+    /// come back on another edge.
     pub async fn drain(self) {
+        let shared = &self.shared;
+        shared.draining.cancel();
+        let drain = edge::Write::Drain {
+            owner: shared.fleet.epoch().owner.clone(),
+        };
+        if let Err(error) = shared.services.store.write_edge(&drain).await {
+            tracing::warn!(%error, "cannot say that this edge drains");
+        }
+        let mut pace = tokio::time::interval(Duration::from_secs(1) / DRAINED_IN_A_SECOND);
+        for channel_id in shared.registry.channels() {
+            pace.tick().await;
+            shared.registry.order(&channel_id, Order::Leave);
+        }
         self.finish(StopMode::Drain).await;
     }
 
     async fn finish(self, mode: StopMode) {
         let shared = &self.shared;
+        shared.draining.cancel();
         // Set once, before the signal that makes it be read.
         let _ = shared.stop_mode.set(mode);
         shared.stopping.cancel();
@@ -194,16 +233,51 @@ impl Edge {
         if let Some(workers) = &shared.media_workers {
             workers.stop();
         }
-        match shared
-            .services
-            .store
-            .write_edge(&self.registered.fence())
-            .await
-        {
-            Ok(_) => tracing::info!(edge_id = %self.id(), "edge is down"),
-            Err(error) => tracing::warn!(%error, "cannot say that this edge is down"),
+        shared.left.cancel();
+        if let Some(Err(error)) = join(self.peer_port).await {
+            tracing::error!(%error, "the peer port failed");
         }
+        // It ends at once: what it waits for is given up.
+        if tokio::task::spawn_blocking(|| self.lease.join())
+            .await
+            .is_err()
+        {
+            tracing::error!("the lease's thread failed");
+        }
+        fence_itself(shared).await;
     }
+}
+
+async fn join(task: Option<JoinHandle<()>>) -> Option<Result<(), tokio::task::JoinError>> {
+    Some(task?.await)
+}
+
+/// Says that this edge is no more: others need not wait for its silence.
+async fn fence_itself(shared: &Shared) {
+    let (store, owner) = (&shared.services.store, &shared.fleet.epoch().owner);
+    let fenced = async {
+        match store.edge(&owner.edge_id).await? {
+            Some(edge) if edge.epoch == owner.epoch => store.write_edge(&edge.fence()).await,
+            Some(_) | None => Ok(true),
+        }
+    };
+    match fenced.await {
+        Ok(_) => tracing::info!(edge_id = %owner.edge_id, "edge is down"),
+        Err(error) => tracing::warn!(%error, "cannot say that this edge is down"),
+    }
+}
+
+/// Registers the first epoch; the lease's thread keeps it from then on.
+async fn register(fleet: &Fleet, services: &Services) -> Result<(), Error> {
+    let Some(boot) = fleet.next_write(0) else {
+        return Ok(());
+    };
+    let booted = services.store.write_edge(&boot).await;
+    if !booted.map_err(Error::Register)? {
+        return Err(Error::IdTaken);
+    }
+    fleet.acknowledged(&boot);
+    Ok(())
 }
 
 /// The TLS listener with what it needs.

@@ -13,8 +13,12 @@
 //! - A publisher's task outlives its connection: it is owned by the edge and awaited at the end.
 //! - A presented key is never logged; [`presented::Presented`] shows a fingerprint.
 //!
-//! Absent on purpose: self-fencing, takeover of silent edges and the peers' questions, which
-//! come with the two-level lease; media goes nowhere yet.
+//! - Media is handed on while the lease is held and the lock is not given back, and not after:
+//!   [`grant`] is asked before each batch.
+//! - The lease is kept on a thread of its own ([`lease`]); when it is lost every publisher is dropped
+//!   before the next epoch begins.
+//!
+//! Absent on purpose: what is done with media, which is whoever stands behind [`MediaSink`].
 
 mod admin;
 mod attempts;
@@ -24,25 +28,36 @@ mod control;
 mod descriptors;
 mod edge;
 mod front_door;
-mod heartbeat;
+mod grant;
+mod lease;
 mod link;
 mod listener;
+mod media_sink;
 mod media_workers;
 mod memory;
 pub mod metrics;
 pub mod options;
+mod peers;
 mod presence;
 mod presented;
+pub mod program;
 mod publisher;
 mod registry;
 mod sample;
 mod settings;
 mod shared;
 mod socket;
+mod sweeper;
 pub mod tls;
+mod yielding;
 
 pub use edge::{Edge, Error};
 pub use front_door::Budgets;
+pub use media_sink::MediaSink;
 pub use memory::DEFAULT_BUDGET_BYTES;
-pub use settings::{DEFAULT_READ_TICK, MAX_READ_TICK, SPARE_CONNECTIONS, Settings, Timeouts};
+pub use peers::FleetSecret;
+pub use settings::{
+    DEFAULT_READ_TICK, MAX_READ_TICK, OnStoreOutage, PeerPort, SPARE_CONNECTIONS, Settings,
+    Timeouts,
+};
 pub use shared::Services;

@@ -3,10 +3,13 @@
 //! Bounds: a connection sends at most three signals in its life, so [`SIGNALS`] can never be full;
 //! of samples only the latest is kept.
 
+use std::sync::Arc;
+
 use domain::Refusal;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::grant::Grant;
 use crate::sample::Sample;
 
 /// Media started, closed, and one to spare.
@@ -38,10 +41,13 @@ pub(crate) enum Closure {
     Dropped,
 }
 
+/// What a connection is let in under, or why it is not.
+pub(crate) type Verdict = Result<Arc<Grant>, Refusal>;
+
 /// The connection's end.
 #[derive(Debug)]
 pub(crate) struct ConnectionEnd {
-    pub(crate) verdict: oneshot::Receiver<Result<(), Refusal>>,
+    pub(crate) verdict: oneshot::Receiver<Verdict>,
     pub(crate) samples: watch::Sender<Option<Sample>>,
     /// Fired by the publisher: stop handing on media and close the socket.
     pub(crate) close: CancellationToken,
@@ -51,7 +57,7 @@ pub(crate) struct ConnectionEnd {
 /// The publisher's end.
 #[derive(Debug)]
 pub(crate) struct PublisherEnd {
-    pub(crate) verdict: Option<oneshot::Sender<Result<(), Refusal>>>,
+    pub(crate) verdict: Option<oneshot::Sender<Verdict>>,
     pub(crate) samples: watch::Receiver<Option<Sample>>,
     pub(crate) close: CancellationToken,
     signals: mpsc::Receiver<Signal>,
@@ -100,8 +106,13 @@ impl PublisherEnd {
         }
     }
 
+    /// Waits until the connection is over, while nothing else can be heard of it.
+    pub(crate) async fn left(&mut self) {
+        while !matches!(self.heard().await, Heard::Signal(Signal::Closed(_))) {}
+    }
+
     /// Answers the connection. Where it is gone, its closing is the next thing that is heard.
-    pub(crate) fn answer(&mut self, verdict: Result<(), Refusal>) {
+    pub(crate) fn answer(&mut self, verdict: Verdict) {
         if let Some(sender) = self.verdict.take() {
             let _ = sender.send(verdict);
         }

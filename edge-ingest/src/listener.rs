@@ -17,11 +17,11 @@ use crate::tls;
 /// After an accept that failed (no file descriptor left, say): long enough not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until the edge stops.
+/// Accepts until the edge drains.
 pub(crate) async fn run(edge: Arc<Shared>, listener: TcpListener, acceptor: Option<TlsAcceptor>) {
     loop {
         let accepted = tokio::select! {
-            () = edge.stopping.cancelled() => return,
+            () = edge.draining.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {

@@ -34,6 +34,11 @@ pub struct Metrics {
     pub(crate) media_bytes: Counter<u64, AtomicU64>,
     pub(crate) protocol_errors: Counter,
     pub(crate) store_errors: Counter,
+    pub(crate) epochs_lost: Counter,
+    pub(crate) edges_fenced: Counter,
+    pub(crate) takeovers: Counter,
+    pub(crate) locks_given_back: Counter,
+    pub(crate) outage_questions: Counter,
     pub(crate) admission_seconds: Histogram,
     pub(crate) live_seconds: Histogram,
 }
@@ -52,6 +57,11 @@ impl Default for Metrics {
             media_bytes: Counter::default(),
             protocol_errors: Counter::default(),
             store_errors: Counter::default(),
+            epochs_lost: Counter::default(),
+            edges_fenced: Counter::default(),
+            takeovers: Counter::default(),
+            locks_given_back: Counter::default(),
+            outage_questions: Counter::default(),
             admission_seconds: Histogram::new(SECONDS),
             live_seconds: Histogram::new(SECONDS),
         };
@@ -112,6 +122,31 @@ impl Metrics {
             "store_errors",
             "Calls to the store that failed",
             self.store_errors.clone(),
+        );
+        r.register(
+            "epochs_lost",
+            "Times that this edge lost its lease and dropped every publisher",
+            self.epochs_lost.clone(),
+        );
+        r.register(
+            "edges_fenced",
+            "Silent edges that this edge fenced",
+            self.edges_fenced.clone(),
+        );
+        r.register(
+            "takeovers",
+            "Sessions taken over from dead edges",
+            self.takeovers.clone(),
+        );
+        r.register(
+            "locks_given_back",
+            "Locks given back for a holder that was lost",
+            self.locks_given_back.clone(),
+        );
+        r.register(
+            "outage_questions",
+            "Times that the other edges were asked whether the store is away",
+            self.outage_questions.clone(),
         );
         r.register(
             "admission_seconds",

@@ -1,16 +1,26 @@
-//! The publishers this edge has, by channel: whom a control message can cut, and how many there
-//! are.
+//! The publishers this edge has, by channel: whom an order can reach, and how many there are.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::ChannelId;
 use domain::live::EndReason;
 use tokio::sync::watch;
 
-/// Why a publisher is to be cut; None while it is not.
-pub(crate) type Cut = watch::Receiver<Option<EndReason>>;
+use crate::grant::Grant;
+
+/// What a publisher is told to do, from outside its own connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Order {
+    /// End the session, for this reason.
+    End(EndReason),
+    /// Leave as if the connection had dropped: the session waits for its publisher's return, here
+    /// or elsewhere.
+    Leave,
+}
+
+/// Where a publisher hears what it is told.
+pub(crate) type Orders = watch::Receiver<Option<Order>>;
 
 /// Publishers that were admitted and whose session has not ended, those in grace included.
 #[derive(Debug, Default)]
@@ -21,6 +31,8 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct Entries {
     by_channel: HashMap<ChannelId, Entry>,
+    /// Channels whose lock is being acquired here, or owed.
+    claimed: HashMap<ChannelId, u32>,
     publishing: u32,
     next_place: u64,
 }
@@ -29,7 +41,10 @@ struct Entries {
 struct Entry {
     place: u64,
     auth_version: u64,
-    cut: watch::Sender<Option<EndReason>>,
+    generation: u64,
+    /// What its connection was let in under; None of a session that was found waiting.
+    grant: Option<Arc<Grant>>,
+    orders: watch::Sender<Option<Order>>,
 }
 
 /// A publisher's entry. Leaves with [`Registry::leave`]; a later publisher of the same channel
@@ -38,7 +53,25 @@ struct Entry {
 pub(crate) struct Place {
     channel_id: ChannelId,
     number: u64,
-    pub(crate) cut: Cut,
+    pub(crate) orders: Orders,
+}
+
+/// A lock of the channel is being acquired, or its acquisition is owed. Dropping it ends that.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    registry: Arc<Registry>,
+    channel_id: ChannelId,
+}
+
+/// What this edge knows of a lock that its own epoch holds.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// A publisher's.
+    By(Arc<Grant>),
+    /// One that is being admitted.
+    InTheMaking,
+    /// Nobody's: it was left over.
+    ByNobody,
 }
 
 impl Registry {
@@ -61,23 +94,40 @@ impl Registry {
         self.lock().publishing
     }
 
-    /// Enters an admitted publisher. An earlier one of the channel, whose grace timer this one
-    /// made pointless, is no longer reachable.
-    pub(crate) fn enter(&self, channel_id: &ChannelId, auth_version: u64) -> Place {
-        let (sender, cut) = watch::channel(None);
+    /// A lock of the channel is about to be acquired.
+    pub(crate) fn claim(self: &Arc<Self>, channel_id: &ChannelId) -> Claimed {
+        *self.lock().claimed.entry(channel_id.clone()).or_default() += 1;
+        Claimed {
+            registry: Arc::clone(self),
+            channel_id: channel_id.clone(),
+        }
+    }
+
+    /// Enters a publisher, or a session that waits for one. An earlier one of the channel, whose
+    /// grace timer this one made pointless, is no longer reachable.
+    pub(crate) fn enter(
+        &self,
+        channel_id: &ChannelId,
+        generation: u64,
+        auth_version: u64,
+        grant: Option<Arc<Grant>>,
+    ) -> Place {
+        let (sender, orders) = watch::channel(None);
         let mut entries = self.lock();
         let number = entries.next_place;
         entries.next_place += 1;
         let entry = Entry {
             place: number,
             auth_version,
-            cut: sender,
+            generation,
+            grant,
+            orders: sender,
         };
         entries.by_channel.insert(channel_id.clone(), entry);
         Place {
             channel_id: channel_id.clone(),
             number,
-            cut,
+            orders,
         }
     }
 
@@ -115,26 +165,59 @@ impl Registry {
         self.lock().by_channel.keys().cloned().collect()
     }
 
-    /// Cuts a channel's publisher, for `reason`.
-    pub(crate) fn cut(&self, channel_id: &ChannelId, reason: EndReason) {
+    /// Tells a channel's publisher what to do.
+    pub(crate) fn order(&self, channel_id: &ChannelId, order: Order) {
         if let Some(entry) = self.lock().by_channel.get(channel_id) {
-            entry.cut.send_replace(Some(reason));
+            entry.orders.send_replace(Some(order));
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
+    /// Who has the lock of this generation, which this edge's epoch holds.
+    pub(crate) fn holder(&self, channel_id: &ChannelId, generation: u64) -> Held {
+        let entries = self.lock();
+        let entry = entries.by_channel.get(channel_id);
+        let of_it = entry.filter(|entry| entry.generation == generation);
+        match of_it.and_then(|entry| entry.grant.clone()) {
+            Some(grant) => Held::By(grant),
+            None if entries.claimed.contains_key(channel_id) => Held::InTheMaking,
+            None => Held::ByNobody,
+        }
+    }
+
+    /// Whether somebody here answers for the channel's item of this generation: a publisher, a
+    /// grace timer, or an acquisition.
+    pub(crate) fn answers_for(&self, channel_id: &ChannelId, generation: u64) -> bool {
+        let entries = self.lock();
+        let entry = entries.by_channel.get(channel_id);
+        entry.is_some_and(|entry| entry.generation == generation)
+            || entries.claimed.contains_key(channel_id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         // The map is valid after every statement, so a panic elsewhere leaves nothing half done.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Waits until the publisher is to be cut; for ever where it was replaced.
-pub(crate) async fn cut_reason(cut: &mut Cut) -> EndReason {
-    loop {
-        if let Some(reason) = *cut.borrow_and_update() {
-            return reason;
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        let mut entries = self.registry.lock();
+        if let Some(count) = entries.claimed.get_mut(&self.channel_id) {
+            *count -= 1;
+            if *count == 0 {
+                entries.claimed.remove(&self.channel_id);
+            }
         }
-        if cut.changed().await.is_err() {
+    }
+}
+
+/// Waits for an order; for ever where the publisher was replaced.
+pub(crate) async fn next_order(orders: &mut Orders) -> Order {
+    loop {
+        if let Some(order) = *orders.borrow_and_update() {
+            return order;
+        }
+        if orders.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -143,6 +226,10 @@ pub(crate) async fn cut_reason(cut: &mut Cut) -> EndReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn channel() -> ChannelId {
+        ChannelId::from_random([1; 16])
+    }
 
     #[test]
     fn a_full_edge_takes_nobody_until_somebody_leaves() {
@@ -156,13 +243,28 @@ mod tests {
     #[test]
     fn a_reconnected_publisher_is_not_removed_by_the_one_it_replaced() {
         let registry = Registry::default();
-        let channel_id = ChannelId::from_random([1; 16]);
-        let first = registry.enter(&channel_id, 1);
-        let mut second = registry.enter(&channel_id, 2);
+        let first = registry.enter(&channel(), 1, 1, None);
+        let mut second = registry.enter(&channel(), 2, 2, None);
         registry.leave(&first);
-        assert_eq!(registry.auth_version(&channel_id), Some(2));
-        registry.cut(&channel_id, EndReason::Revoked);
-        assert_eq!(*second.cut.borrow_and_update(), Some(EndReason::Revoked));
-        assert_eq!(*first.cut.borrow(), None);
+        assert_eq!(registry.auth_version(&channel()), Some(2));
+        registry.order(&channel(), Order::Leave);
+        assert_eq!(*second.orders.borrow_and_update(), Some(Order::Leave));
+        assert_eq!(*first.orders.borrow(), None);
+    }
+
+    #[test]
+    fn a_lock_that_nobody_here_answers_for_was_left_over() {
+        let registry = Arc::new(Registry::default());
+        assert!(matches!(registry.holder(&channel(), 1), Held::ByNobody));
+        let claims = [registry.claim(&channel()), registry.claim(&channel())];
+        for claim in claims {
+            assert!(matches!(registry.holder(&channel(), 1), Held::InTheMaking));
+            drop(claim);
+        }
+        assert!(!registry.answers_for(&channel(), 1));
+        let _waiting = registry.enter(&channel(), 1, 1, None);
+        assert!(registry.answers_for(&channel(), 1));
+        assert!(!registry.answers_for(&channel(), 2));
+        assert!(matches!(registry.holder(&channel(), 1), Held::ByNobody));
     }
 }

@@ -7,6 +7,7 @@ use domain::FingerprintSecret;
 
 use crate::front_door::Budgets;
 use crate::memory::DEFAULT_BUDGET_BYTES;
+use crate::peers::FleetSecret;
 use crate::tls::CertificateFiles;
 
 /// Connections beyond the publishers it takes: room for those that are still saying who they are
@@ -34,6 +35,10 @@ pub struct Settings {
     pub rtmps: Option<(SocketAddr, CertificateFiles)>,
     /// Where health and metrics are; port 0 means any free one.
     pub admin_listen: SocketAddr,
+    /// How other edges reach it, and it them; None for an edge that is alone.
+    pub peers: Option<PeerPort>,
+    /// What becomes of running publishers while the store is away.
+    pub on_store_outage: OnStoreOutage,
     /// The application name in the ingest URL.
     pub ingest_app: String,
     /// What key fingerprints in logs are made with.
@@ -51,6 +56,27 @@ pub struct Settings {
     pub media_threads: usize,
     /// Bounds of how long a connection may take.
     pub timeouts: Timeouts,
+}
+
+/// An edge's private port for the other edges.
+#[derive(Clone, Debug)]
+pub struct PeerPort {
+    /// Where it listens; port 0 means any free one.
+    pub listen: SocketAddr,
+    /// `host:port` that the others reach it by; where it listens, if it is not given.
+    pub address: Option<String>,
+    /// What every question is signed with.
+    pub secret: FleetSecret,
+}
+
+/// What becomes of running publishers while the store is away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum OnStoreOutage {
+    /// They stay where every other edge says that the store is away for it, too.
+    #[default]
+    Hold,
+    /// They are dropped when the lease is over.
+    Stop,
 }
 
 /// How long a connection may take for each step (design of the front door; measured encoders stay
@@ -90,6 +116,8 @@ impl Settings {
             rtmp_listen,
             rtmps: None,
             admin_listen,
+            peers: None,
+            on_store_outage: OnStoreOutage::default(),
             ingest_app: "live".to_owned(),
             fingerprint_secret: FingerprintSecret::new(crate::clock::random()),
             budgets: Budgets::default(),

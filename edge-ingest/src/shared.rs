@@ -3,19 +3,22 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use domain::Owner;
 use notify::Notifier;
 use store::Store;
 use store::cache::Cache;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attempts::Attempts;
 use crate::front_door::FrontDoor;
+use crate::lease::Fleet;
+use crate::media_sink::MediaSink;
 use crate::media_workers::MediaWorkers;
 use crate::memory;
 use crate::metrics::Metrics;
+use crate::peers::Peers;
 use crate::registry::Registry;
 use crate::settings::Settings;
 
@@ -24,10 +27,15 @@ use crate::settings::Settings;
 pub struct Services {
     /// Keys, locks and logs.
     pub store: Store,
+    /// The same store over a client of its own, for the lease alone: what it sends waits for nothing
+    /// that publishers send.
+    pub lease_store: Store,
     /// What makes refusals cheap and carries control messages.
     pub cache: Cache,
     /// The way to dashboards.
     pub notifier: Notifier,
+    /// Where accepted media goes; without one it is only looked at, and not copied.
+    pub media_sink: Option<Arc<dyn MediaSink>>,
 }
 
 /// One edge, as its tasks see it.
@@ -35,10 +43,15 @@ pub struct Services {
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) services: Services,
-    pub(crate) owner: Owner,
+    /// This edge's lease, and the other edges.
+    pub(crate) fleet: Fleet,
+    /// The way to the other edges.
+    pub(crate) peers: Peers,
+    /// The runtime that everything but leases and steady media runs on.
+    pub(crate) runtime: Handle,
     /// Where the monotonic count of samples begins.
     pub(crate) started_at: Instant,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) attempts: Attempts,
     pub(crate) metrics: Metrics,
     /// What each address has tried.
@@ -53,10 +66,12 @@ pub(crate) struct Shared {
     pub(crate) media_workers: Option<MediaWorkers>,
     /// Every task of the edge; awaited at its end.
     pub(crate) tasks: TaskTracker,
+    /// Fired once when nobody is to be let in any more.
+    pub(crate) draining: CancellationToken,
     /// Fired once when the edge is to end, after `stop_mode` is set.
     pub(crate) stopping: CancellationToken,
-    /// Fired when another process says that this epoch is over: nobody is admitted any more.
-    pub(crate) fenced: CancellationToken,
+    /// Fired once when nothing is held any more: the lease needs no keeping.
+    pub(crate) left: CancellationToken,
     /// How running sessions are left when it stops.
     pub(crate) stop_mode: OnceLock<StopMode>,
 }
@@ -77,6 +92,6 @@ impl Shared {
 
     /// Whether a publish may be admitted at all.
     pub(crate) fn admits(&self) -> bool {
-        !self.stopping.is_cancelled() && !self.fenced.is_cancelled()
+        !self.draining.is_cancelled() && self.fleet.is_held()
     }
 }

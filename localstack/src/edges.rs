@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use contract::endpoints::Edge as EdgeEndpoint;
 use edge_ingest::tls::CertificateFiles;
-use edge_ingest::{Edge, Error, Services, Settings};
+use edge_ingest::{Edge, Error, FleetSecret, PeerPort, Services, Settings};
 use futures_util::future::join_all;
 
 use crate::listen::{refused, resolve};
@@ -16,8 +16,9 @@ use crate::options::{Address, Options};
 /// An address is taken, a certificate cannot be used, or the store is away: said for a person.
 pub(crate) async fn start(options: &Options, services: &Services) -> anyhow::Result<Vec<Edge>> {
     let mut edges = Vec::new();
+    let secret = FleetSecret::derive(&rand::random::<[u8; 32]>());
     for number in 0..options.edges {
-        match start_one(options, number, services.clone()).await {
+        match start_one(options, number, secret.clone(), services.clone()).await {
             Ok(edge) => edges.push(edge),
             Err(error) => {
                 join_all(edges.into_iter().map(Edge::stop)).await;
@@ -38,7 +39,12 @@ pub(crate) fn endpoint(edge: &Edge) -> EdgeEndpoint {
     }
 }
 
-async fn start_one(options: &Options, number: u16, services: Services) -> anyhow::Result<Edge> {
+async fn start_one(
+    options: &Options,
+    number: u16,
+    secret: Option<FleetSecret>,
+    services: Services,
+) -> anyhow::Result<Edge> {
     let address = options.rtmp.plus(number);
     let name = format!("edge-{}", number + 1);
     let rtmp_listen = resolve("--rtmp", &address).await?;
@@ -47,6 +53,11 @@ async fn start_one(options: &Options, number: u16, services: Services) -> anyhow
         region: options.region.clone(),
         public_host: public_host(&address).to_owned(),
         rtmps: rtmps(options, number).await?,
+        peers: secret.map(|secret| PeerPort {
+            listen: admin_listen,
+            address: None,
+            secret,
+        }),
         ..Settings::local(&name, rtmp_listen, admin_listen)
     };
     Edge::start(settings, services)

@@ -87,6 +87,8 @@ struct Listeners {
 struct Shared {
     database: Database,
     store: Store,
+    /// For the edges' leases: over a client of its own.
+    lease_store: Store,
     cache: Cache,
     notifier: Notifier,
 }
@@ -282,8 +284,10 @@ impl Shared {
     fn for_edges(&self) -> edge_ingest::Services {
         edge_ingest::Services {
             store: self.store.clone(),
+            lease_store: self.lease_store.clone(),
             cache: self.cache.clone(),
             notifier: self.notifier.clone(),
+            media_sink: None,
         }
     }
 
@@ -294,9 +298,7 @@ impl Shared {
                 .await
                 .context("cannot open the embedded database")?,
         };
-        let config = store::client::config_for(&database.sdk_config().await).build();
-        let client = aws_sdk_dynamodb::Client::from_conf(config);
-        let store = Store::new(client, &options.table_prefix);
+        let store = open_store(&database, options).await;
         let place = || match &options.dynamodb {
             Some(url) => format!("cannot prepare the tables at {url} (--dynamodb)"),
             None => "cannot prepare the tables".to_owned(),
@@ -311,12 +313,19 @@ impl Shared {
         let management = notify::client(&database::local_config(), management);
         let notifier = Notifier::new(management, store.clone());
         Ok(Self {
+            lease_store: open_store(&database, options).await,
             database,
             store,
             cache,
             notifier,
         })
     }
+}
+
+async fn open_store(database: &Database, options: &Options) -> Store {
+    let config = store::client::config_for(&database.sdk_config().await).build();
+    let client = aws_sdk_dynamodb::Client::from_conf(config);
+    Store::new(client, &options.table_prefix)
 }
 
 impl Functions {

@@ -7,6 +7,7 @@ use contract::http::{
     MaskedStreamCredential, Metrics, Page, ResetStreamKey, Session, Status, StatusWord,
     StreamCredential, UpdateChannel, WebsocketTicket,
 };
+use contract::peer::{HolderWord, OutageAnswer, OutageRequest, YieldAnswer, YieldRequest};
 use contract::problem::{Code, Problem};
 use contract::websocket::{
     ChannelSnapshot, ClientMessage, MetricsMessage, Refused, ServerMessage, Snapshot, StatusMessage,
@@ -286,4 +287,32 @@ fn the_shape_of_endpoints_json() {
     };
     survives(&endpoints);
     assert_json_snapshot!(endpoints);
+}
+
+#[test]
+fn the_shape_of_what_edges_ask_each_other() {
+    let asked = YieldRequest {
+        channel_id: channel_id(),
+        generation: 3,
+    };
+    survives(&asked);
+    assert_json_snapshot!("yield_request", asked);
+    let answers = [
+        HolderWord::MediaFlows,
+        HolderWord::Yielded,
+        HolderWord::Undecided,
+    ];
+    assert_json_snapshot!(
+        "yield_answers",
+        answers.map(|holder| YieldAnswer { holder })
+    );
+    let asked = OutageRequest { edge_id: edge_id() };
+    survives(&asked);
+    assert_json_snapshot!("outage_request", asked);
+    assert_json_snapshot!(
+        "outage_answer",
+        OutageAnswer {
+            reaches_store: false
+        }
+    );
 }

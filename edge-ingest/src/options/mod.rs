@@ -9,6 +9,7 @@ use clap::Parser;
 
 pub use front_door::FrontDoor;
 
+use crate::settings::OnStoreOutage;
 use crate::tls::CertificateFiles;
 
 /// Takes RTMP from OBS and other encoders, proves the stream key, keeps one publisher live per
@@ -81,9 +82,31 @@ pub struct Options {
     /// The WebSocket API's @connections URL.
     #[arg(long, env = "STREAM_SYNC_WEBSOCKET_MANAGEMENT_URL", value_name = "URL")]
     pub websocket_management_url: String,
-    /// A file with the fleet's secret: key fingerprints in the logs of all edges are then the same.
+    /// A file with the fleet's secret, at least 16 bytes: edges sign with it what they ask each
+    /// other, and key fingerprints in the logs of all edges are then the same.
     #[arg(long, env = "STREAM_SYNC_FLEET_SECRET_FILE", value_name = "FILE")]
     pub fleet_secret_file: Option<PathBuf>,
+    /// A private port for the other edges, which ask there for locks and about outages of the store.
+    /// Every edge of a fleet of several needs one; port 0 means any free one.
+    #[arg(
+        long,
+        env = "STREAM_SYNC_PEER_LISTEN",
+        value_name = "HOST:PORT",
+        requires = "fleet_secret_file"
+    )]
+    pub peer_listen: Option<SocketAddr>,
+    /// What the other edges reach that port by; where it listens, if this is not given.
+    #[arg(
+        long,
+        env = "STREAM_SYNC_PEER_ADDRESS",
+        value_name = "HOST:PORT",
+        requires = "peer_listen"
+    )]
+    pub peer_address: Option<String>,
+    /// What becomes of running publishers while the store is away: hold keeps them where every other
+    /// edge says that it is away for it, too; stop drops them after four seconds.
+    #[arg(long, env = "STREAM_SYNC_ON_STORE_OUTAGE", value_enum, default_value_t)]
+    pub on_store_outage: OnStoreOutage,
     /// Steady media is read once per tick of this many milliseconds, which costs a fraction of the
     /// CPU; 0 reads each message as it comes.
     #[arg(long, env = "STREAM_SYNC_READ_TICK_MILLIS", default_value_t = 50, value_name = "MILLISECONDS",
@@ -144,7 +167,9 @@ Examples:
     edge-ingest --rtmp-listen 127.0.0.1:1940 --admin-listen 127.0.0.1:9091 \\
       --websocket-management-url http://127.0.0.1:8080/management
 
-Ends with 0 after a clean drain on SIGTERM or Ctrl-C, 1 where it could not start, 2 on bad flags.";
+On SIGTERM or Ctrl-C it drains: it takes nobody in, sends its publishers away 50 a second, and ends
+with 0; they come back on another edge as the same session. A second signal ends it at once, with 1.
+1 also where it could not start, 2 on bad flags.";
 
 #[cfg(test)]
 mod tests {

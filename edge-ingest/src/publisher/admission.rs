@@ -14,6 +14,9 @@ use domain::{AttemptId, Refusal, SessionId, StreamKeyHash};
 
 use super::{Publish, lock};
 use crate::clock;
+use crate::grant::Grant;
+use crate::lease::Epoch;
+use crate::link::PublisherEnd;
 use crate::registry::Place;
 use crate::shared::Shared;
 
@@ -24,22 +27,54 @@ pub(super) struct Admitted {
     pub(super) item: Item,
     pub(super) grace: Duration,
     pub(super) place: Place,
+    pub(super) grant: Arc<Grant>,
+}
+
+/// Why a publish was not let in.
+#[derive(Debug)]
+pub(super) enum NotAdmitted {
+    /// The encoder is told so.
+    Refused(Refusal),
+    /// The encoder left while it waited.
+    Left,
+}
+
+impl From<Refusal> for NotAdmitted {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 /// Lets a publish in, or says why not. Where it says no, nothing is held.
-pub(super) async fn admit(edge: &Arc<Shared>, publish: &Publish) -> Result<Admitted, Refusal> {
+pub(super) async fn admit(
+    edge: &Arc<Shared>,
+    epoch: &Arc<Epoch>,
+    publish: &Publish,
+    line: &mut PublisherEnd,
+) -> Result<Admitted, NotAdmitted> {
     let key = publish.attempted.presented.key.as_ref().map_err(|malformed| {
         tracing::debug!(key = %publish.attempted.presented.fingerprint, %malformed, "not a stream key");
         Refusal::Unauthorized
     })?;
     let hash = key.hash();
     let known = look_up(edge, &hash).await?;
-    let item = lock::acquire(edge, claim(edge, publish, &known)).await?;
+    let channel_id = &known.key.channel_id;
+    let claim = claim(epoch, publish, &known);
+    let claimed = edge.registry.claim(channel_id);
+    let (item, claimed) = lock::acquire(edge, epoch, claim, claimed, line).await?;
+    let generation = item.version.generation;
+    let grant = Grant::new(Arc::clone(epoch), channel_id.clone(), generation);
     // Entered before the gate is read, so that a cut after that read finds it.
+    let entered = Some(Arc::clone(&grant));
     let place = edge
         .registry
-        .enter(&known.key.channel_id, known.auth_version);
-    match confirm(edge, &hash, &known).await {
+        .enter(channel_id, generation, known.auth_version, entered);
+    drop(claimed);
+    let confirmed = match confirm(edge, &hash, &known).await {
+        Ok(_) if !epoch.is_held(clock::boot()) => Err(Refusal::ServiceUnavailable),
+        confirmed => confirmed,
+    };
+    match confirmed {
         Ok((admission, channel)) => {
             edge.registry.confirm(&place, admission.auth_version);
             Ok(Admitted {
@@ -47,12 +82,13 @@ pub(super) async fn admit(edge: &Arc<Shared>, publish: &Publish) -> Result<Admit
                 item,
                 grace: channel.grace,
                 place,
+                grant,
             })
         }
         Err(refusal) => {
-            edge.registry.leave(&place);
             lock::give_back(edge, &item, EndReason::Revoked).await;
-            Err(refusal)
+            edge.registry.leave(&place);
+            Err(refusal.into())
         }
     }
 }
@@ -97,10 +133,10 @@ async fn confirm(
     Ok((admission, channel.ok_or(Refusal::Unauthorized)?))
 }
 
-fn claim(edge: &Shared, publish: &Publish, known: &Known) -> Claim {
+fn claim(epoch: &Epoch, publish: &Publish, known: &Known) -> Claim {
     Claim {
         channel_id: known.key.channel_id.clone(),
-        owner: edge.owner.clone(),
+        owner: epoch.owner.clone(),
         attempt_id: AttemptId::from_random(clock::random()),
         connection_id: publish.connection_id.clone(),
         session_id: SessionId::new(clock::now(), clock::random()),

@@ -7,59 +7,61 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::SessionId;
-use domain::live::{EndReason, GRACE_MARGIN, Item, State, Write};
+use domain::live::{EndReason, State, Write};
 use domain::metrics::Sampler;
-use tokio::time::Instant;
 
 use super::admission::Admitted;
-use super::dashboard::Dashboard;
 use super::lock::persist;
+use super::session::Session;
 use super::session_log::SessionLog;
 use super::{Publish, Slot};
 use crate::clock;
+use crate::grant::Grant;
+use crate::lease::Holding;
 use crate::link::{Closure, Heard, PublisherEnd, Signal};
-use crate::registry::{Place, cut_reason};
+use crate::registry::{Order, next_order};
 use crate::shared::{Shared, StopMode};
 
 /// Something a running publish has to act on.
 #[derive(Debug)]
 enum Happened {
     Heard(Heard),
-    Cut(EndReason),
+    Ordered(Order),
+    /// This edge has lost its lease: it may not go on.
+    EpochOver,
     Stopping(StopMode),
 }
 
 /// What a step leaves to do.
 enum Next {
     Continue,
-    /// The publisher dropped: its session waits.
-    Wait,
+    /// The publisher dropped: its session waits so long.
+    Wait(Duration),
     /// Nothing is held any more.
     Over,
 }
 
 /// A publish that was let in, and everything that is known of it.
 pub(super) struct Publisher {
-    edge: Arc<Shared>,
+    session: Session,
     publish: Publish,
     line: PublisherEnd,
     grace: Duration,
-    place: Place,
-    item: Item,
+    grant: Arc<Grant>,
+    /// Keeps the next epoch from beginning while media may flow.
+    holding: Option<Holding>,
     sampler: Sampler,
-    dashboard: Dashboard,
-    log: Option<SessionLog>,
 }
 
 /// Lives an admitted publish to its end; `slot` is given back when its media ends.
 pub(super) async fn run(mut publisher: Box<Publisher>, slot: Slot) {
     let waits = publisher.flow().await;
     drop(slot);
-    if waits {
-        Box::pin(publisher.wait_for_return()).await;
+    let session = &mut publisher.session;
+    if let Some(grace) = waits {
+        Box::pin(session.wait_for_return(grace)).await;
     }
-    publisher.edge.registry.leave(&publisher.place);
+    session.edge.registry.leave(&session.place);
 }
 
 impl Publisher {
@@ -74,37 +76,38 @@ impl Publisher {
             item,
             grace,
             place,
+            grant,
         } = admitted;
         Box::new(Self {
-            edge: Arc::clone(edge),
+            session: Session::new(edge, admission.user_id, item, place),
             publish,
             line,
             grace,
-            place,
+            holding: Some(grant.epoch.hold()),
+            grant,
             sampler: Sampler::default(),
-            dashboard: Dashboard::new(edge, admission.user_id, item.channel_id.clone()),
-            item,
-            log: None,
         })
     }
 
-    /// True where the session waits for its publisher's return.
-    async fn flow(&mut self) -> bool {
+    /// How long the session waits for its publisher's return, where it does.
+    async fn flow(&mut self) -> Option<Duration> {
         loop {
             let happened = self.next().await;
             match Box::pin(self.step(happened)).await {
                 Next::Continue => {}
-                Next::Wait => return true,
-                Next::Over => return false,
+                Next::Wait(grace) => return Some(grace),
+                Next::Over => return None,
             }
         }
     }
 
     async fn next(&mut self) -> Happened {
+        let edge = &self.session.edge;
         tokio::select! {
             biased;
-            reason = cut_reason(&mut self.place.cut) => Happened::Cut(reason),
-            () = self.edge.stopping.cancelled() => Happened::Stopping(self.edge.stop_mode()),
+            () = self.grant.epoch.over().cancelled() => Happened::EpochOver,
+            order = next_order(&mut self.session.place.orders) => Happened::Ordered(order),
+            () = edge.stopping.cancelled() => Happened::Stopping(edge.stop_mode()),
             heard = self.line.heard() => Happened::Heard(heard),
         }
     }
@@ -115,52 +118,58 @@ impl Publisher {
             Happened::Heard(Heard::Signal(Signal::Closed(Closure::Unpublished))) => {
                 self.end(EndReason::Unpublished).await
             }
-            Happened::Heard(Heard::Signal(Signal::Closed(Closure::Dropped))) => {
-                self.drop_out().await
-            }
+            Happened::Heard(Heard::Signal(Signal::Closed(Closure::Dropped)))
+            | Happened::Ordered(Order::Leave)
+            | Happened::EpochOver
+            | Happened::Stopping(StopMode::Drain) => self.drop_out().await,
             Happened::Heard(Heard::Sample) => {
                 self.sampled().await;
                 Next::Continue
             }
-            Happened::Cut(reason) => self.end(reason).await,
+            Happened::Ordered(Order::End(reason)) => self.end(reason).await,
             Happened::Stopping(StopMode::End) => self.end(EndReason::Shutdown).await,
-            Happened::Stopping(StopMode::Drain) => self.drop_out().await,
         }
     }
 
     async fn go_live(&mut self) -> Next {
-        if self.item.state != State::Starting {
+        if self.session.item.state != State::Starting {
             return Next::Continue;
         }
         let write = Write::GoLive {
-            channel_id: self.item.channel_id.clone(),
-            owner: self.edge.owner.clone(),
-            generation: self.item.version.generation,
+            channel_id: self.grant.channel_id.clone(),
+            owner: self.grant.epoch.owner.clone(),
+            generation: self.grant.generation,
             now: clock::now(),
         };
-        let Some(item) = persist(&self.edge, &write).await else {
+        let over = self.grant.epoch.over();
+        let Some(item) = persist(&self.session.edge, &write, Some(over)).await else {
             return self.lost();
         };
-        self.item = item;
-        self.dashboard.went_live(&self.item);
-        self.edge.metrics.publishers.inc();
+        self.session.item = item;
+        self.session.dashboard.went_live(&self.session.item);
+        self.announce().await;
+        let attempted = &self.publish.attempted;
+        self.session.log =
+            SessionLog::begin(&self.session.edge, &self.session.item, attempted).await;
+        Next::Continue
+    }
+
+    async fn announce(&self) {
+        let edge = &self.session.edge;
+        edge.metrics.publishers.inc();
         let since_accept = self.publish.accepted_at.elapsed();
-        self.edge
-            .metrics
+        edge.metrics
             .live_seconds
             .observe(since_accept.as_secs_f64());
-        self.edge
-            .services
+        edge.services
             .cache
-            .hint_lock(&self.item.channel_id, Some(&self.publish.connection_id))
+            .hint_lock(&self.grant.channel_id, Some(&self.publish.connection_id))
             .await;
-        tracing::info!(channel_id = %self.item.channel_id, session_id = self.session_id(),
-            connection_id = %self.publish.connection_id, generation = self.item.version.generation,
+        tracing::info!(channel_id = %self.grant.channel_id, session_id = self.session.id(),
+            connection_id = %self.publish.connection_id, generation = self.grant.generation,
             client_ip = %self.publish.attempted.ip,
             encoder = self.publish.attempted.encoder.as_deref(),
             millis_since_accept = since_accept.as_millis() as u64, "live");
-        self.log = SessionLog::begin(&self.edge, &self.item, &self.publish.attempted).await;
-        Next::Continue
     }
 
     async fn sampled(&mut self) {
@@ -169,34 +178,37 @@ impl Publisher {
         };
         let rates = self.sampler.take(sample.reading);
         let metrics = sample.metrics(rates, clock::now());
-        if let Some(log) = &mut self.log {
+        let session = &mut self.session;
+        if let Some(log) = &mut session.log {
             let received = log.observe(&sample, &metrics);
-            self.edge.metrics.media_bytes.inc_by(received);
+            session.edge.metrics.media_bytes.inc_by(received);
         }
-        if self.item.state == State::Live && rates.bitrate_kbps > 0 {
-            self.dashboard.sampled(&self.item, metrics).await;
+        if session.item.state == State::Live && rates.bitrate_kbps > 0 {
+            session.dashboard.sampled(&session.item, metrics).await;
         }
     }
 
     /// The session ends now. Media stops first: nothing of it counts after the write.
     async fn end(&mut self, reason: EndReason) -> Next {
         self.stop_media().await;
-        let write = self.item.end(clock::now(), reason);
+        let write = self.session.item.end(clock::now(), reason);
         self.leave_with(write).await
     }
 
     /// The publisher is gone without a goodbye, or is told to come back elsewhere.
     async fn drop_out(&mut self) -> Next {
         self.stop_media().await;
-        let write = self.item.dropped(clock::now(), self.grace);
+        let write = self.session.item.dropped(clock::now(), self.grace);
         self.leave_with(write).await
     }
 
     async fn stop_media(&mut self) {
+        self.grant.take_back();
         self.line.close.cancel();
+        self.holding = None;
         self.sampled().await;
-        if self.item.state == State::Live {
-            self.edge.metrics.publishers.dec();
+        if self.session.item.state == State::Live {
+            self.session.edge.metrics.publishers.dec();
         }
     }
 
@@ -204,71 +216,28 @@ impl Publisher {
         let Some(write) = write else {
             return Next::Over;
         };
-        let Some(item) = persist(&self.edge, &write).await else {
+        if !self.session.write(&write).await {
             return self.lost();
-        };
-        self.item = item;
-        self.show_end().await;
-        if self.item.state == State::Grace {
-            Next::Wait
+        }
+        self.grant.gave_back();
+        self.session.show_end().await;
+        let item = &self.session.item;
+        if item.state == State::Grace {
+            // What is left of an earlier grace where no media came; the whole one otherwise.
+            let promised = item.grace_until.map(|until| until.since(clock::now()));
+            Next::Wait(promised.map_or(self.grace, |promised| promised.min(self.grace)))
         } else {
             Next::Over
         }
     }
 
     fn lost(&mut self) -> Next {
+        self.grant.take_back();
+        self.grant.gave_back();
+        self.holding = None;
         self.line.close.cancel();
-        tracing::warn!(channel_id = %self.item.channel_id, generation = self.item.version.generation,
+        tracing::warn!(channel_id = %self.grant.channel_id, generation = self.grant.generation,
             "lost the lock: another publisher or the reaper has it");
         Next::Over
-    }
-
-    /// In GRACE: until the promised time and a little more has passed, somebody resumed the
-    /// session, or it is ended early.
-    async fn wait_for_return(&mut self) {
-        let promised = self
-            .item
-            .grace_until
-            .map_or(Duration::ZERO, |until| until.since(clock::now()));
-        let deadline = Instant::now() + promised + GRACE_MARGIN;
-        let reason = tokio::select! {
-            reason = cut_reason(&mut self.place.cut) => reason,
-            () = self.edge.stopping.cancelled() => match self.edge.stop_mode() {
-                StopMode::End => EndReason::Shutdown,
-                // Another edge or the reaper ends it at its time.
-                StopMode::Drain => return,
-            },
-            () = tokio::time::sleep_until(deadline) => EndReason::Dropped,
-        };
-        let Some(write) = self.item.offline(clock::now(), reason) else {
-            return;
-        };
-        if let Some(item) = persist(&self.edge, &write).await {
-            self.item = item;
-            self.show_end().await;
-        }
-    }
-
-    fn session_id(&self) -> &str {
-        self.item.session_id.as_ref().map_or("", SessionId::as_str)
-    }
-
-    async fn show_end(&mut self) {
-        self.dashboard.changed(&self.item);
-        if self.item.state == State::Offline {
-            self.edge
-                .services
-                .cache
-                .hint_lock(&self.item.channel_id, None)
-                .await;
-            tracing::info!(channel_id = %self.item.channel_id, session_id = self.session_id(),
-                reason = self.item.reason.map(EndReason::as_str), "offline");
-        } else {
-            tracing::info!(channel_id = %self.item.channel_id, session_id = self.session_id(),
-                grace_until = self.item.grace_until.map(tracing::field::display), "publisher dropped, waiting for its return");
-        }
-        if let Some(log) = &mut self.log {
-            log.left(&self.edge, &self.item).await;
-        }
     }
 }

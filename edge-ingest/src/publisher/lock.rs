@@ -1,71 +1,187 @@
 //! Taking the lock and writing to it, whatever the store answers.
 //!
-//! A write whose answer was lost may have been done. So it is repeated until the store gives a
-//! definite answer; a lock that was taken for a connection that is gone is given back.
+//! The steps are `domain::live::Attempt`'s; this does what they say. A write whose answer was lost
+//! may have been done, so it is repeated until the store gives a definite answer; a lock that was
+//! taken for a connection that is gone is given back.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::channel::DEFAULT_GRACE;
-use domain::live::{Claim, Decision, EndReason, Holder, Item, Write, Written, decide};
-use domain::{Owner, Refusal, edge};
-use tokio::time::Instant;
+use domain::live::{Attempt, Claim, EndReason, Item, Step, Write, Written, Yield};
+use domain::{Moment, Owner, Refusal, edge};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
+use super::admission::NotAdmitted;
 use crate::clock;
+use crate::lease::Epoch;
+use crate::link::PublisherEnd;
+use crate::registry::Claimed;
 use crate::shared::Shared;
+use crate::yielding::ask_here;
 
-/// Decisions on items that changed meanwhile, before the encoder is told to come again.
-const DECISIONS: usize = 5;
-/// All of them together.
-const DECIDE_WITHIN: Duration = Duration::from_secs(1);
 /// Between two repetitions of a write without a definite answer.
 const REPEAT_AFTER: Duration = Duration::from_millis(500);
 /// How much longer a write is repeated once the edge stops; then another edge or the reaper
 /// finds its epoch over.
 const REPEAT_WHILE_STOPPING: Duration = Duration::from_secs(3);
+/// How long a publisher of this very edge may take to stop and write what it leaves.
+const YIELD_HERE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Takes the channel's lock as STARTING.
+/// A publish on its way to the lock.
+struct Way<'way> {
+    edge: &'way Arc<Shared>,
+    epoch: &'way Epoch,
+    attempt: Attempt,
+    news: watch::Receiver<u64>,
+    claimed: Option<Claimed>,
+}
+
+/// Takes the channel's lock as STARTING. `claimed` says so meanwhile, and comes back with the lock.
 ///
 /// # Errors
-/// Already live, or the store does not answer: then nothing is held for long.
-pub(super) async fn acquire(edge: &Arc<Shared>, claim: Claim) -> Result<Item, Refusal> {
-    let deadline = Instant::now() + DECIDE_WITHIN;
-    let store = &edge.services.store;
-    let mut found = store
-        .live(&claim.channel_id)
-        .await
-        .map_err(|error| failed(edge, &error))?;
-    for _ in 0..DECISIONS {
-        let dead = match held_elsewhere(edge, found.as_ref()) {
-            Some(owner) => is_dead(edge, owner).await?,
-            None => false,
-        };
-        let holder = if dead { Holder::Dead } else { Holder::Lives };
-        let now = clock::now();
-        let (write, takes) = match decide(found.as_ref(), &claim, holder, now) {
-            Decision::Acquire(acquire) => (Write::Acquire(acquire), true),
-            Decision::EndFirst(write) => (write, false),
-            Decision::SweepFirst(item) => match item.dropped(now, DEFAULT_GRACE) {
-                Some(write) => (write, false),
-                None => break,
-            },
-            Decision::Ask(item) => return Err(item.already_live()),
-            Decision::Refuse(refusal) => return Err(refusal),
-        };
-        found = match store.write_live(&write).await {
-            Ok(Written::Done(item)) if takes => return Ok(item),
-            Ok(Written::Done(item)) => Some(item),
-            Ok(Written::Rejected(item)) => item,
-            Err(error) => {
-                owe(edge, write);
-                return Err(failed(edge, &error));
+/// Already live, or the store does not answer: then nothing is held for long. Or the encoder left.
+pub(super) async fn acquire(
+    edge: &Arc<Shared>,
+    epoch: &Epoch,
+    claim: Claim,
+    claimed: Claimed,
+    line: &mut PublisherEnd,
+) -> Result<(Item, Claimed), NotAdmitted> {
+    let mut way = Way {
+        edge,
+        epoch,
+        news: edge.fleet.news(),
+        attempt: Attempt::new(claim.clone()),
+        claimed: Some(claimed),
+    };
+    let mut step = Step::Read;
+    loop {
+        step = match step {
+            Step::Read => way.read(&claim).await?,
+            Step::Write(write) => way.write(write).await?,
+            Step::Sweep(item) => way.sweep(&item).await?,
+            Step::Learn(owner) => way.learn(&owner).await?,
+            Step::Ask(item) => way.ask(&item).await,
+            Step::Park { until } => way.park(until, line).await?,
+            Step::Acquired(item) => {
+                let claimed = way.claimed.take();
+                let claimed = claimed.ok_or(NotAdmitted::from(Refusal::ServiceUnavailable))?;
+                return Ok((item, claimed));
             }
+            Step::Refuse(refusal) => return Err(refusal.into()),
         };
-        if Instant::now() >= deadline {
-            break;
+    }
+}
+
+impl Way<'_> {
+    async fn read(&mut self, claim: &Claim) -> Result<Step, Refusal> {
+        let found = self.edge.services.store.live(&claim.channel_id).await;
+        let found = found.map_err(|error| failed(self.edge, &error))?;
+        let (attempt, edge) = (&mut self.attempt, self.edge);
+        Ok(edge
+            .fleet
+            .others(|others| attempt.found(found, others, clock::now())))
+    }
+
+    async fn write(&mut self, write: Write) -> Result<Step, Refusal> {
+        match self.edge.services.store.write_live(&write).await {
+            Ok(written) => Ok(self.written(written)),
+            Err(error) => {
+                self.owe(write);
+                Err(failed(self.edge, &error))
+            }
         }
     }
-    Err(Refusal::ServiceUnavailable)
+
+    fn written(&mut self, written: Written) -> Step {
+        let (attempt, edge) = (&mut self.attempt, self.edge);
+        edge.fleet
+            .others(|others| attempt.written(written, others, clock::now()))
+    }
+
+    /// Writes what the loss of a dead holder leaves, so that its session can be resumed.
+    async fn sweep(&mut self, item: &Item) -> Result<Step, Refusal> {
+        let store = &self.edge.services.store;
+        let channel = store.channel(&item.channel_id).await;
+        let channel = channel.map_err(|error| failed(self.edge, &error))?;
+        let grace = channel.map_or(DEFAULT_GRACE, |channel| channel.grace);
+        let Some(write) = item.dropped(clock::now(), grace) else {
+            return Ok(Step::Read);
+        };
+        let written = store.write_live(&write).await;
+        let written = written.map_err(|error| failed(self.edge, &error))?;
+        if let Written::Done(_) = written {
+            self.edge.metrics.takeovers.inc();
+            tracing::info!(channel_id = %item.channel_id, generation = item.version.generation,
+                owner = item.owner.as_ref().map(tracing::field::display), "taking over from a dead edge");
+        }
+        Ok(self.written(written))
+    }
+
+    async fn learn(&mut self, owner: &Owner) -> Result<Step, Refusal> {
+        let found = self.edge.services.store.edge(&owner.edge_id).await;
+        let found = found.map_err(|error| failed(self.edge, &error))?;
+        let dead = edge::is_dead(owner, found.as_ref());
+        let (attempt, edge) = (&mut self.attempt, self.edge);
+        Ok(edge
+            .fleet
+            .others(|others| attempt.learned(dead, others, clock::now())))
+    }
+
+    async fn ask(&mut self, item: &Item) -> Step {
+        let answer = self.answer_of_holder(item).await;
+        let (attempt, edge) = (&mut self.attempt, self.edge);
+        edge.fleet
+            .others(|others| attempt.answered(answer, others, clock::boot()))
+    }
+
+    async fn answer_of_holder(&self, item: &Item) -> Yield {
+        let Some(owner) = &item.owner else {
+            return Yield::Yielded;
+        };
+        let (channel_id, generation) = (&item.channel_id, item.version.generation);
+        if *owner == self.epoch.owner {
+            return ask_here(self.edge, channel_id, generation, YIELD_HERE_WITHIN).await;
+        }
+        let peers = &self.edge.peers;
+        peers
+            .ask_to_yield(self.edge, owner, channel_id, generation)
+            .await
+    }
+
+    /// Waits for news of the silent holder, while the encoder stays.
+    async fn park(&mut self, until: Moment, line: &mut PublisherEnd) -> Result<Step, NotAdmitted> {
+        tokio::select! {
+            () = line.left() => return Err(NotAdmitted::Left),
+            () = self.epoch.over().cancelled() => return Err(Refusal::ServiceUnavailable.into()),
+            () = self.edge.stopping.cancelled() => return Err(Refusal::ServiceUnavailable.into()),
+            // It ends with the edge.
+            _ = self.news.changed() => {}
+            () = sleep(until.since(clock::boot())) => {}
+        }
+        let (attempt, edge) = (&mut self.attempt, self.edge);
+        Ok(edge
+            .fleet
+            .others(|others| attempt.look(others, clock::boot())))
+    }
+
+    /// A write that was sent may be done: it is repeated until that is known, by a task of the edge
+    /// and not of the connection. An acquisition whose publish was turned away meanwhile is given
+    /// back.
+    fn owe(&mut self, write: Write) {
+        let Write::Acquire(_) = &write else { return };
+        let (edge, over) = (Arc::clone(self.edge), self.epoch.over().clone());
+        let claimed = self.claimed.take();
+        self.edge.tasks.spawn(async move {
+            if let Some(item) = persist(&edge, &write, Some(&over)).await {
+                give_back(&edge, &item, EndReason::NoMedia).await;
+            }
+            drop(claimed);
+        });
+    }
 }
 
 /// Gives a lock back that no media was taken under: a session that waited to be resumed goes on
@@ -76,13 +192,17 @@ pub(super) async fn give_back(edge: &Shared, item: &Item, reason: EndReason) {
         .dropped(now, Duration::ZERO)
         .filter(|write| matches!(write, Write::Grace { .. }));
     if let Some(write) = kept.or_else(|| item.end(now, reason)) {
-        persist(edge, &write).await;
+        persist(edge, &write, None).await;
     }
 }
 
-/// Repeats a write until the store gives a definite answer. None where it is known not to be done,
-/// or the edge stopped before there was an answer.
-pub(super) async fn persist(edge: &Shared, write: &Write) -> Option<Item> {
+/// Repeats a write until the store gives a definite answer, or `until` is fired. None where it is
+/// known not to be done, or there was no answer in time.
+pub(super) async fn persist(
+    edge: &Shared,
+    write: &Write,
+    until: Option<&CancellationToken>,
+) -> Option<Item> {
     let mut stop_at: Option<Instant> = None;
     loop {
         match edge.services.store.write_live(write).await {
@@ -95,6 +215,9 @@ pub(super) async fn persist(edge: &Shared, write: &Write) -> Option<Item> {
                 failed(edge, &error);
             }
         }
+        if until.is_some_and(CancellationToken::is_cancelled) {
+            return None;
+        }
         if edge.stopping.is_cancelled() {
             let stop_at = *stop_at.get_or_insert(Instant::now() + REPEAT_WHILE_STOPPING);
             if Instant::now() >= stop_at {
@@ -103,35 +226,8 @@ pub(super) async fn persist(edge: &Shared, write: &Write) -> Option<Item> {
                 return None;
             }
         }
-        tokio::time::sleep(REPEAT_AFTER).await;
+        sleep(REPEAT_AFTER).await;
     }
-}
-
-fn owe(edge: &Arc<Shared>, write: Write) {
-    let edge = Arc::clone(edge);
-    edge.tasks.clone().spawn(async move {
-        if let (Some(item), Write::Acquire(_)) = (persist(&edge, &write).await, &write) {
-            give_back(&edge, &item, EndReason::NoMedia).await;
-        }
-    });
-}
-
-fn held_elsewhere<'item>(edge: &Shared, found: Option<&'item Item>) -> Option<&'item Owner> {
-    found
-        .filter(|item| item.state.is_held())
-        .and_then(|item| item.owner.as_ref())
-        .filter(|owner| **owner != edge.owner)
-}
-
-async fn is_dead(edge: &Shared, owner: &Owner) -> Result<bool, Refusal> {
-    let edges = edge
-        .services
-        .store
-        .edges()
-        .await
-        .map_err(|error| failed(edge, &error))?;
-    let found = edges.iter().find(|other| other.id == owner.edge_id);
-    Ok(edge::is_dead(owner, found))
 }
 
 fn failed(edge: &Shared, error: &store::Error) -> Refusal {

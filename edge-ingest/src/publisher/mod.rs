@@ -1,13 +1,14 @@
 //! One task a publish: from the publish command to the end of its session.
 //!
 //! [`admission`] authorizes, takes the lock and confirms; [`life`] goes live, samples, and leaves
-//! in grace or for good. It is the only writer of the lock it holds, and it outlives its
+//! in grace or for good; what is left of it in grace is a [`session`]. It is the only writer of the lock it holds, and it outlives its
 //! connection: the edge owns it and awaits it.
 
 mod admission;
 mod dashboard;
 mod life;
 mod lock;
+mod session;
 mod session_log;
 
 use std::sync::Arc;
@@ -15,7 +16,9 @@ use std::time::Instant;
 
 use domain::{ConnectionId, Refusal};
 
+use self::admission::NotAdmitted;
 use self::life::Publisher;
+pub(crate) use self::session::Session;
 use crate::attempts::{self, Attempted};
 use crate::link::PublisherEnd;
 use crate::shared::Shared;
@@ -37,16 +40,18 @@ pub(crate) async fn run(edge: Arc<Shared>, publish: Publish, mut line: Publisher
     };
     // Boxed, like every step that is over before media flows: what a publisher's task holds while it
     // waits for the next second is then small.
-    let verdict = Box::pin(admission::admit(&edge, &publish)).await;
+    let epoch = edge.fleet.epoch();
+    let verdict = Box::pin(admission::admit(&edge, &epoch, &publish, &mut line)).await;
     let waited = publish.requested_at.elapsed();
     edge.metrics.admission_seconds.observe(waited.as_secs_f64());
     let admitted = match verdict {
         Ok(admitted) => admitted,
-        Err(refusal) => return refuse(&edge, &publish, &mut line, refusal),
+        Err(NotAdmitted::Refused(refusal)) => return refuse(&edge, &publish, &mut line, refusal),
+        Err(NotAdmitted::Left) => return,
     };
     edge.metrics.publishes_started.inc();
     // A connection that is gone by now is found dropped by the life's first look.
-    line.answer(Ok(()));
+    line.answer(Ok(Arc::clone(&admitted.grant)));
     life::run(Publisher::new(&edge, publish, line, admitted), slot).await;
 }
 

@@ -33,8 +33,9 @@ impl SessionLog {
             .map(|record| record.mean)
             .unwrap_or_default();
         let mut edge_ids = earlier.map(|record| record.edge_ids).unwrap_or_default();
-        if edge_ids.last() != Some(&edge.owner.edge_id) {
-            edge_ids.push(edge.owner.edge_id.clone());
+        let here = item.owner.as_ref().map(|owner| owner.edge_id.clone());
+        if let Some(here) = here.filter(|here| edge_ids.last() != Some(here)) {
+            edge_ids.push(here);
         }
         let record = Session {
             id,
