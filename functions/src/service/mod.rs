@@ -8,6 +8,7 @@ pub(crate) mod fanout;
 pub(crate) mod ingest;
 pub(crate) mod reaper;
 pub(crate) mod session;
+mod silence;
 pub(crate) mod status;
 pub(crate) mod ticket;
 pub(crate) mod websocket;

@@ -8,19 +8,22 @@
 //!
 //! Every write carries what was seen, so that an edge that comes to it first wins.
 //!
-//! Absent on purpose: declaring silent edges dead (fencing). That needs the edges' heartbeat, which
-//! is to come; until then an owner is dead only where its own fleet says so.
+//! Where an edge that is not known to be dead holds something, it is watched for a while
+//! ([`super::silence`]): with no edge left nobody else would find it silent. Edges whose locks were
+//! all given back are forgotten.
 
 use std::collections::HashMap;
 
 use domain::channel::DEFAULT_GRACE;
-use domain::edge::{Edge, is_dead};
-use domain::live::{EndReason, GRACE_MARGIN, Item, State, Write, Written};
+use domain::edge::{Edge, State as EdgeState, Write, is_dead};
+use domain::live::{self, EndReason, GRACE_MARGIN, Item, State, Written};
 use domain::{EdgeId, Timestamp};
 use futures_util::future::join_all;
 use serde::Serialize;
 use store::{Error, Store};
+use tokio::time::Instant;
 
+use super::silence::fence_silent;
 use crate::chain::Chain;
 
 /// Items that are finished at a time: a thousand in a few seconds, without a burst at the store.
@@ -39,6 +42,10 @@ pub(crate) struct Reaped {
     pub(crate) outrun: usize,
     /// Items that the store gave no answer for: the next run sees them again.
     pub(crate) failed: usize,
+    /// Edges that were fenced because they were silent.
+    pub(crate) fenced: usize,
+    /// Edges that are no more and hold nothing, forgotten.
+    pub(crate) forgotten: usize,
 }
 
 /// What became of one item.
@@ -51,15 +58,24 @@ enum Outcome {
 
 /// One run over everything.
 pub(crate) async fn reap(store: &Store, now: Timestamp) -> Result<Reaped, Error> {
+    let mut reaped = Reaped::default();
+    let began = Instant::now();
     let items = store.unfinished().await?;
     // The edges are read after the items: an edge takes a lock only once it is registered, so an
     // owner that is missing here is gone and not merely new.
-    let edges = store.edges().await?;
-    let edges: HashMap<_, _> = edges.iter().map(|edge| (edge.id.clone(), edge)).collect();
-    let mut reaped = Reaped {
-        seen: items.len(),
-        ..Reaped::default()
+    let mut edges = by_id(store.edges().await?);
+    let held_by_the_living = |item: &Item| {
+        let owner = item.owner.as_ref();
+        item.state.is_held()
+            && owner.is_some_and(|owner| !is_dead(owner, edges.get(&owner.edge_id)))
     };
+    if items.iter().any(held_by_the_living) {
+        reaped.fenced = fence_silent(store).await?;
+        edges = by_id(store.edges().await?);
+    }
+    // A grace is promised from when it is written, not from before the wait.
+    let now = now + began.elapsed();
+    reaped.seen = items.len();
     // An edge that is lost leaves as many items as it had publishers.
     for some in items.chunks(MAX_AT_ONCE) {
         let outcomes = some.iter().map(|item| finish(store, item, &edges, now));
@@ -67,7 +83,38 @@ pub(crate) async fn reap(store: &Store, now: Timestamp) -> Result<Reaped, Error>
             reaped.count(item, &outcome);
         }
     }
+    reaped.forgotten = forget(store, edges.values(), &items).await?;
     Ok(reaped)
+}
+
+fn by_id(edges: Vec<Edge>) -> HashMap<EdgeId, Edge> {
+    edges
+        .into_iter()
+        .map(|edge| (edge.id.clone(), edge))
+        .collect()
+}
+
+/// Forgets the edges that are over and are named by no item, so that the list stays short. An
+/// owner that is missing from it is dead.
+async fn forget(
+    store: &Store,
+    edges: impl Iterator<Item = &Edge>,
+    unfinished: &[Item],
+) -> Result<usize, Error> {
+    let named = |edge: &Edge| {
+        let mut owners = unfinished.iter().filter_map(|item| item.owner.as_ref());
+        owners.any(|owner| owner.edge_id == edge.id)
+    };
+    let mut forgotten = 0;
+    for edge in edges.filter(|edge| edge.state == EdgeState::Fenced && !named(edge)) {
+        let swept = store
+            .write_edge(&Write::Swept {
+                owner: edge.owner(),
+            })
+            .await?;
+        forgotten += usize::from(swept && store.forget_edge(edge).await?);
+    }
+    Ok(forgotten)
 }
 
 impl Reaped {
@@ -89,13 +136,13 @@ impl Reaped {
 async fn finish(
     store: &Store,
     item: &Item,
-    edges: &HashMap<EdgeId, &Edge>,
+    edges: &HashMap<EdgeId, Edge>,
     now: Timestamp,
 ) -> Result<Outcome, Error> {
-    let owner_is_dead = item.owner.as_ref().is_none_or(|owner| {
-        let found = edges.get(&owner.edge_id).copied();
-        is_dead(owner, found)
-    });
+    let owner_is_dead = item
+        .owner
+        .as_ref()
+        .is_none_or(|owner| is_dead(owner, edges.get(&owner.edge_id)));
     let Some(write) = due(store, item, owner_is_dead, now).await? else {
         return Ok(Outcome::Left);
     };
@@ -117,7 +164,7 @@ async fn due(
     item: &Item,
     owner_is_dead: bool,
     now: Timestamp,
-) -> Result<Option<Write>, Error> {
+) -> Result<Option<live::Write>, Error> {
     Ok(match item.state {
         State::Offline => None,
         State::Grace => {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use domain::ChannelId;
-use domain::edge::Edge;
+use domain::edge::{self, Edge};
+use domain::lease::{HEARTBEAT, Heartbeat, SILENCE};
 use domain::live::{EndReason, Item, State, Write};
 use serde_json::{Value, json};
 
@@ -27,8 +28,32 @@ async fn reap(stack: &Stack) -> Value {
     stack.reaper.invoke(event).await.expect("an answer")
 }
 
+/// What a run counts that fenced nobody and forgot nobody.
 fn counted(seen: usize, ended: usize, dropped: usize) -> Value {
-    json!({ "seen": seen, "ended": ended, "dropped": dropped, "outrun": 0, "failed": 0 })
+    json!({
+        "seen": seen, "ended": ended, "dropped": dropped,
+        "outrun": 0, "failed": 0, "fenced": 0, "forgotten": 0,
+    })
+}
+
+/// Keeps an edge alive while `then` runs: its heartbeat grows every second.
+async fn beating<T>(stack: &Stack, edge: &Edge, then: impl Future<Output = T>) -> T {
+    let beat = async {
+        for number in 1.. {
+            let beat = edge::Write::Beat {
+                edge_id: edge.id.clone(),
+                heartbeat: Heartbeat { epoch: 1, number },
+                publishers: 0,
+            };
+            let beaten = stack.services.store.write_edge(&beat).await;
+            assert!(beaten.expect("a write"), "it was fenced");
+            tokio::time::sleep(HEARTBEAT).await;
+        }
+    };
+    tokio::select! {
+        () = beat => unreachable!("it beats for ever"),
+        done = then => done,
+    }
 }
 
 async fn fence(stack: &Stack, edge: &Edge) {
@@ -50,6 +75,42 @@ async fn dropped(stack: &Stack, edge: &Edge, ago: Duration) -> ChannelId {
 }
 
 #[tokio::test]
+async fn an_edge_that_nobody_is_left_to_watch_is_fenced_when_it_falls_silent() {
+    let stack = Stack::start().await;
+    let (silent, alive) = (stack.edge(1).await, stack.edge(2).await);
+    let id = stack.channel("alice").await;
+    stack.go_live(&id, &silent, now()).await;
+    let promised = now() + GRACE + SILENCE;
+    let reaped = beating(&stack, &alive, reap(&stack)).await;
+    assert_eq!(
+        (&reaped["fenced"], &reaped["dropped"]),
+        (&json!(1), &json!(1))
+    );
+    let grace = found(&stack, &id).await;
+    assert_eq!(grace.state, State::Grace);
+    assert!(
+        grace.grace_until.is_some_and(|until| until >= promised),
+        "the grace begins when it is written"
+    );
+    let edges = stack.services.store.edges().await.expect("a read");
+    assert_eq!(
+        edges.len(),
+        2,
+        "one that still has a session is not forgotten"
+    );
+}
+
+#[tokio::test]
+async fn an_edge_that_is_over_and_holds_nothing_is_forgotten() {
+    let stack = Stack::start().await;
+    let (over, alive) = (stack.edge(1).await, stack.edge(2).await);
+    fence(&stack, &over).await;
+    assert_eq!(reap(&stack).await["forgotten"], 1);
+    let edges = stack.services.store.edges().await.expect("a read");
+    assert_eq!(edges, [alive]);
+}
+
+#[tokio::test]
 async fn what_a_living_edge_has_is_left_to_it() {
     let stack = Stack::start().await;
     let edge = stack.edge(1).await;
@@ -58,7 +119,8 @@ async fn what_a_living_edge_has_is_left_to_it() {
         .go_live(&id, &edge, now() - Duration::from_secs(3_600))
         .await;
     let grace = dropped(&stack, &edge, GRACE + Duration::from_secs(2)).await;
-    assert_eq!(reap(&stack).await, counted(2, 0, 0));
+    let reaped = beating(&stack, &edge, reap(&stack)).await;
+    assert_eq!(reaped, counted(2, 0, 0));
     assert_eq!(found(&stack, &id).await, live);
     assert_eq!(found(&stack, &grace).await.state, State::Grace);
 }
