@@ -6,10 +6,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use contract::http::{Status, StatusWord};
 use domain::SessionId;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::{Channel, Fleet};
 use crate::reconnecting::Habit;
 use crate::{DashboardWatch, HANG, ReconnectingPublisher};
+
+/// How many go live at once: encoders are not started in one instant, and the embedded database
+/// answers a hundred of them later than the store's client waits.
+const AT_ONCE: usize = 6;
 
 /// A channel of a crowd.
 #[derive(Debug)]
@@ -33,6 +38,27 @@ pub struct Crowd {
     pub began: Instant,
 }
 
+impl Member {
+    async fn live(
+        fleet: &Fleet,
+        channel: Channel,
+        first: usize,
+        habit: Habit,
+        watch: &DashboardWatch,
+    ) -> Result<Self> {
+        let began = Instant::now();
+        let servers = fleet.servers();
+        let encoder = ReconnectingPublisher::start(servers, first, &channel.key, habit);
+        encoder.starts(began, HANG).await?;
+        let live = watch.shows(&channel.id, StatusWord::Live, began, HANG);
+        Ok(Self {
+            session: session(&live.await?.status)?,
+            channel,
+            encoder,
+        })
+    }
+}
+
 impl Crowd {
     /// Goes live: each member on the server that `first` gives for its number, later ones from 0.
     ///
@@ -47,22 +73,9 @@ impl Crowd {
         let began = Instant::now();
         let channels = fleet.channels(count).await?;
         let watch = fleet.watch(&channels).await?;
-        let start = |(number, channel): (usize, Channel)| {
-            let servers = fleet.servers();
-            let encoder = ReconnectingPublisher::start(servers, first(number), &channel.key, habit);
-            (channel, encoder)
-        };
-        let starting: Vec<_> = channels.into_iter().enumerate().map(start).collect();
-        let mut members = Vec::new();
-        for (channel, encoder) in starting {
-            encoder.starts(began, HANG).await?;
-            let shown = watch.shows(&channel.id, StatusWord::Live, began, HANG);
-            members.push(Member {
-                session: session(&shown.await?.status)?,
-                channel,
-                encoder,
-            });
-        }
+        let live = |(number, channel)| Member::live(fleet, channel, first(number), habit, &watch);
+        let members = stream::iter(channels.into_iter().enumerate().map(live));
+        let members = members.buffered(AT_ONCE).try_collect().await?;
         Ok(Self {
             members,
             watch,
