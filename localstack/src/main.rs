@@ -9,7 +9,6 @@
 
 mod banner;
 mod change_stream;
-mod database;
 mod demo;
 mod edges;
 mod endpoints;
@@ -27,6 +26,7 @@ use std::process::ExitCode;
 
 use options::Options;
 use stack::Stack;
+use stream_sync::database;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[tokio::main]

@@ -7,13 +7,15 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use harness::{HANG, programs, repository};
 
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 8] = [
     "stream-sync",
     "edge-ingest",
     "api",
     "websocket",
     "status-fanout",
     "reaper",
+    "dynamodb",
+    "fault-proxy",
 ];
 
 async fn run(name: &str, arguments: &[&str]) -> Result<Output> {
@@ -73,6 +75,8 @@ async fn a_value_that_cannot_be_taken_ends_the_program_with_2_and_says_why() -> 
         ("stream-sync", ["--grace-seconds", "0"], "--grace-seconds"),
         ("edge-ingest", ["--rtmp-listen", "here"], "--rtmp-listen"),
         ("edge-ingest", ["--capacity", "0"], "--capacity"),
+        ("dynamodb", ["--listen", "0.0.0.0:0"], "loopback"),
+        ("fault-proxy", ["--line", "0.0.0.0:0"], "NAME=HOST:PORT"),
     ] {
         let output = run(name, &arguments).await?;
         assert_eq!(output.status.code(), Some(2), "{name} {arguments:?}");

@@ -122,12 +122,12 @@ async fn confirm(
 ) -> Result<(Admission, Channel), Refusal> {
     let store = &edge.services.store;
     let channel_id = &known.key.channel_id;
-    let (key, gate, channel) = tokio::try_join!(
-        store.key(hash),
-        store.gate(channel_id),
-        store.channel(channel_id)
-    )
-    .map_err(|error| unavailable(edge, &error))?;
+    let failed = |error| unavailable(edge, &error);
+    // The gate before the key: a reset between the two is then seen in the key. The other way round
+    // a retired key would be admitted under the version that retired it, and nothing would cut it.
+    let gate = store.gate(channel_id).await.map_err(failed)?;
+    let (key, channel) =
+        tokio::try_join!(store.key(hash), store.channel(channel_id)).map_err(failed)?;
     let admission = decide(key.as_ref(), &gate, clock::now())?;
     // A key whose channel was deleted opens nothing.
     Ok((admission, channel.ok_or(Refusal::Unauthorized)?))

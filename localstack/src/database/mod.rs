@@ -24,7 +24,7 @@ const REGION: &str = "us-east-1";
 
 /// Where the tables are.
 #[derive(Clone)]
-pub(crate) enum Database {
+pub enum Database {
     /// In this process, owned by it alone.
     Embedded(dynoxide::Database),
     /// At this URL.
@@ -45,7 +45,7 @@ impl Database {
     ///
     /// # Errors
     /// Where the file cannot be opened or is not a database.
-    pub(crate) async fn embedded(state: Option<&Path>) -> anyhow::Result<Self> {
+    pub async fn embedded(state: Option<&Path>) -> anyhow::Result<Self> {
         let file = state.map(|state| state.join(FILE_NAME));
         let opened = tokio::task::spawn_blocking(move || match file {
             Some(file) => dynoxide::Database::new(&file.to_string_lossy())
@@ -59,7 +59,7 @@ impl Database {
     ///
     /// The embedded one verifies no signature: the credentials only fill the place of real ones.
     /// Another one gets what the environment says, and these where it says nothing.
-    pub(crate) async fn sdk_config(&self) -> SdkConfig {
+    pub async fn sdk_config(&self) -> SdkConfig {
         match self {
             Self::Embedded(database) => local_config()
                 .into_builder()
@@ -85,8 +85,9 @@ impl Database {
         }
     }
 
-    /// The embedded one.
-    pub(crate) fn as_embedded(&self) -> Option<dynoxide::Database> {
+    /// The embedded one, where it is that.
+    #[must_use]
+    pub fn as_embedded(&self) -> Option<dynoxide::Database> {
         match self {
             Self::Embedded(database) => Some(database.clone()),
             Self::Remote(_) => None,
@@ -95,7 +96,7 @@ impl Database {
 
     /// Removes what has expired, as DynamoDB does within days. No logic depends on it; a database in
     /// this process would otherwise grow for ever. Another one looks after itself.
-    pub(crate) async fn remove_expired(&self) {
+    pub async fn remove_expired(&self) {
         let Self::Embedded(database) = self else {
             return;
         };
@@ -109,7 +110,7 @@ impl Database {
 }
 
 /// Answers on `listener` with the embedded database until `shutdown`.
-pub(crate) async fn serve(
+pub async fn serve(
     listener: TcpListener,
     database: dynoxide::Database,
     shutdown: CancellationToken,
@@ -122,7 +123,8 @@ pub(crate) async fn serve(
 }
 
 /// The configuration of clients whose other end is in this process.
-pub(crate) fn local_config() -> SdkConfig {
+#[must_use]
+pub fn local_config() -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static(REGION))

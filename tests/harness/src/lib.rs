@@ -5,6 +5,11 @@
 //! came), watches through [`Api`] and [`Dashboard`], and ends with [`Stack::stop`], which also
 //! looks for leaked stream keys in everything that the programs wrote.
 //!
+//! Stories about faults start a [`Fleet`]: several edges in processes of their own, which can be
+//! stopped and killed, each behind a line of its own to the store, which can be cut ([`FaultProxy`]);
+//! encoders that come back by themselves ([`ReconnectingPublisher`]) and dashboards that forget
+//! nothing ([`DashboardWatch`]) tell what became of it.
+//!
 //! Invariants:
 //! - Nothing sleeps: every wait is for a condition and has a deadline ([`wait::until`]).
 //! - Only processes started here are ever signalled, by their id.
@@ -13,29 +18,44 @@
 //! Absent on purpose: anything that reaches into the system's insides. A story sees what an owner,
 //! an encoder or an operator sees.
 
+pub mod admin;
+pub mod alone;
 pub mod api;
 pub mod canary;
 pub mod dashboard;
 pub mod encoders;
+pub mod fault_proxy;
 pub mod ffmpeg;
+pub mod fleet;
 pub mod hostile;
+pub mod journal;
 pub mod process;
 pub mod programs;
 pub mod publisher;
+pub mod reconnecting;
 pub mod redis;
 pub mod repository;
+pub mod servers;
+pub mod serving;
 pub mod stack;
 pub mod wait;
+pub mod watch;
 
+pub use alone::Alone;
 pub use api::Api;
 pub use canary::Canary;
 pub use dashboard::Dashboard;
+pub use fault_proxy::{FaultProxy, Faults};
 pub use ffmpeg::Ffmpeg;
+pub use fleet::Fleet;
 pub use hostile::{Bystanders, Stranger};
 pub use process::Process;
 pub use publisher::Publisher;
+pub use reconnecting::ReconnectingPublisher;
 pub use redis::Redis;
+pub use servers::Servers;
 pub use stack::{Options, Stack};
+pub use watch::DashboardWatch;
 
 use std::time::Duration;
 

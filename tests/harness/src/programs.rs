@@ -56,7 +56,7 @@ pub fn of_the_machine(name: &str) -> Result<Command> {
 }
 
 /// The folder of this profile's programs: test executables lie in its `deps`.
-fn beside_the_tests() -> Result<PathBuf> {
+pub(crate) fn beside_the_tests() -> Result<PathBuf> {
     let this = std::env::current_exe().context("this executable has no path")?;
     let mut folder = this.parent().context("this executable lies in no folder")?;
     if folder.ends_with("deps") {

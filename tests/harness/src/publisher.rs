@@ -13,7 +13,7 @@ use rml_rtmp::sessions::{
 use rml_rtmp::time::RtmpTimestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 use url::Url;
 
 /// How long any step of the dialogue may take on a busy machine: a hang guard, no promise.
@@ -25,6 +25,9 @@ const SEQUENCE_HEADER: &[u8] = &[
 ];
 /// A keyframe of one slice whose content nobody decodes.
 const KEYFRAME: &[u8] = &[0x17, 1, 0, 0, 0, 0, 0, 0, 5, 0x65, 0x88, 0x84, 0, 0x10];
+
+/// A frame between keyframes, of one slice.
+const FRAME: &[u8] = &[0x27, 1, 0, 0, 0, 0, 0, 0, 5, 0x41, 0x9A, 0x24, 0, 0x10];
 
 /// A connection that is publishing.
 pub struct Publisher {
@@ -131,7 +134,19 @@ impl Publisher {
     /// # Errors
     /// When the connection is gone.
     pub async fn send_keyframe(&mut self, millis: u32) -> Result<()> {
-        for tag in [SEQUENCE_HEADER, KEYFRAME] {
+        self.send(&[SEQUENCE_HEADER, KEYFRAME], millis).await
+    }
+
+    /// Sends one frame that is no keyframe, as of `millis` on the stream's own clock.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn send_frame(&mut self, millis: u32) -> Result<()> {
+        self.send(&[FRAME], millis).await
+    }
+
+    async fn send(&mut self, tags: &[&'static [u8]], millis: u32) -> Result<()> {
+        for tag in tags {
             let data = Bytes::from_static(tag);
             let at = RtmpTimestamp::new(millis);
             let packet = self.session.publish_video_data(data, at, false)?;
@@ -155,12 +170,17 @@ impl Publisher {
     /// # Errors
     /// When it is still open after `deadline`.
     pub async fn is_closed(&mut self, deadline: Duration) -> Result<Instant> {
-        let until = tokio::time::Instant::now() + deadline;
+        let closed = timeout(deadline, self.closes()).await;
+        closed.context("the connection is still open")
+    }
+
+    /// Waits until the server closes the connection, for ever if need be, and says when that was.
+    /// What the server sends is dropped, as OBS does while it publishes.
+    pub async fn closes(&mut self) -> Instant {
         let mut bytes = [0; 4096];
         loop {
-            let read = timeout_at(until, self.socket.read(&mut bytes));
-            match read.await.context("the connection is still open")? {
-                Ok(0) | Err(_) => return Ok(Instant::now()),
+            match self.socket.read(&mut bytes).await {
+                Ok(0) | Err(_) => return Instant::now(),
                 Ok(_) => {}
             }
         }

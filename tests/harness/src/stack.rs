@@ -10,8 +10,7 @@ use domain::ChannelId;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::api::client;
-use crate::{Api, Canary, Dashboard, Process, programs, wait};
+use crate::{Api, Canary, Dashboard, Process, admin, programs, wait};
 
 /// How long the stack may take until its listeners accept, on a busy machine.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
@@ -156,10 +155,18 @@ impl Stack {
     /// # Errors
     /// When it cannot connect.
     pub async fn dashboard(&self) -> Result<Dashboard> {
+        self.dashboard_of(&self.owner).await
+    }
+
+    /// A dashboard of another user.
+    ///
+    /// # Errors
+    /// When it cannot connect.
+    pub async fn dashboard_of(&self, owner: &Api) -> Result<Dashboard> {
         let Endpoints {
             http, websocket, ..
         } = &self.endpoints;
-        Dashboard::connect(&self.owner, websocket, http, &self.canary).await
+        Dashboard::connect(owner, websocket, http, &self.canary).await
     }
 
     /// What the program has logged so far.
@@ -181,9 +188,7 @@ impl Stack {
     /// # Errors
     /// When it does not answer.
     pub async fn metrics_page(&self, edge: usize) -> Result<String> {
-        let page = self.admin(edge, "/metrics").await?;
-        ensure!(page.0 == 200, "/metrics answered {}", page.0);
-        Ok(page.1)
+        admin::metrics_page(&self.endpoints.edges[edge].admin).await
     }
 
     /// A counter or gauge on the Prometheus page of the edge of this number from 0; 0 where it is
@@ -192,14 +197,7 @@ impl Stack {
     /// # Errors
     /// When the page does not answer, or the value is no whole number.
     pub async fn metric(&self, edge: usize, name: &str) -> Result<u64> {
-        let page = self.metrics_page(edge).await?;
-        let mut values =
-            (page.lines()).filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        let value = values.next().unwrap_or("0");
-        value
-            .trim()
-            .parse()
-            .with_context(|| format!("{name} is {value}"))
+        admin::metric(&self.endpoints.edges[edge].admin, name).await
     }
 
     /// Memory that the program holds, in bytes.
@@ -215,9 +213,7 @@ impl Stack {
     /// # Errors
     /// When it does not answer.
     pub async fn admin(&self, edge: usize, path: &str) -> Result<(u16, String)> {
-        let admin = self.endpoints.edges[edge].admin.trim_end_matches('/');
-        let answer = client().get(format!("{admin}{path}")).send().await?;
-        Ok((answer.status().as_u16(), answer.text().await?))
+        admin::page(&self.endpoints.edges[edge].admin, path).await
     }
 
     /// Ends the stack as Ctrl-C and container schedulers do, and checks what every story promises:

@@ -32,6 +32,12 @@ pub async fn until<T>(
         .with_context(|| format!("waited {deadline:?} in vain for {what}"))?
 }
 
+/// Lets a fault be for as long as a story says, which is no wait for anything: what came of it is
+/// then asserted, or waited for with [`until`].
+pub async fn for_the_length_of(fault: Duration) {
+    tokio::time::sleep(fault).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
