@@ -359,11 +359,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Tells the publisher how it ended, says the last words and closes.
     async fn finish(mut self: Box<Self>, end: End) {
         self.log(&end);
-        if end.is_a_failure() && !self.presence.is_let_in() {
-            self.presence
-                .edge
-                .front_door
-                .failed(self.presence.peer.ip());
+        if end.is_a_failure() {
+            self.presence.failed();
         }
         self.sample();
         if let Some(publish) = self.publish.take() {

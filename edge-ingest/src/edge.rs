@@ -127,7 +127,7 @@ impl Edge {
             tasks.spawn(listener::run(Arc::clone(&shared), listener, Some(acceptor)));
         }
         tracing::info!(edge_id = %shared.owner.edge_id, name = shared.settings.name, %rtmp_address,
-            %admin_address, "edge is up");
+            rtmps_address = rtmps_address.map(tracing::field::display), %admin_address, "edge is up");
         Ok(Self {
             shared,
             registered,

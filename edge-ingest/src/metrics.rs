@@ -28,6 +28,7 @@ pub struct Metrics {
     pub(crate) connections_accepted: Counter,
     pub(crate) connections_refused: Counter,
     pub(crate) tls_failures: Counter,
+    pub(crate) proxy_header_failures: Counter,
     pub(crate) publishers: Gauge,
     pub(crate) publishes_started: Counter,
     pub(crate) publishes_refused: Family<RefusalLabel, Counter>,
@@ -46,6 +47,7 @@ impl Default for Metrics {
             connections_accepted: Counter::default(),
             connections_refused: Counter::default(),
             tls_failures: Counter::default(),
+            proxy_header_failures: Counter::default(),
             publishers: Gauge::default(),
             publishes_started: Counter::default(),
             publishes_refused: Family::default(),
@@ -82,6 +84,11 @@ impl Metrics {
             "tls_failures",
             "TLS handshakes that came to nothing",
             self.tls_failures.clone(),
+        );
+        r.register(
+            "proxy_header_failures",
+            "Connections of load balancers without a PROXY header that can be taken",
+            self.proxy_header_failures.clone(),
         );
         r.register(
             "publishers",
