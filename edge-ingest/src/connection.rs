@@ -393,6 +393,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 tracing::info!(connection_id = %id, %client_ip, step, "connection timed out");
             }
             End::OutOfMemory => {
+                self.presence.edge.metrics.out_of_memory.inc();
                 tracing::warn!(connection_id = %id, %client_ip,
                     "connection closed: all connections together hold as much as they may");
             }

@@ -91,9 +91,10 @@ impl Edge {
             store::Booted::Registered => {}
             store::Booted::Taken => return Err(Error::IdTaken),
         }
+        let metrics = metrics::Metrics::default();
         let shared = Arc::new(Shared {
             front_door: FrontDoor::new(settings.budgets),
-            memory: memory::Budget::new(settings.memory_budget),
+            memory: memory::Budget::new(settings.memory_budget, metrics.held_bytes.clone()),
             room: Arc::new(Semaphore::new(
                 descriptors::room_for(settings.max_connections()) as usize,
             )),
@@ -105,7 +106,7 @@ impl Edge {
             started_at: Instant::now(),
             registry: registry::Registry::default(),
             attempts: attempts::Attempts::default(),
-            metrics: metrics::Metrics::default(),
+            metrics,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             fenced: CancellationToken::new(),

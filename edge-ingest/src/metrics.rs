@@ -34,6 +34,8 @@ pub struct Metrics {
     pub(crate) publishes_refused: Family<RefusalLabel, Counter>,
     pub(crate) media_bytes: Counter<u64, AtomicU64>,
     pub(crate) protocol_errors: Counter,
+    pub(crate) held_bytes: Gauge,
+    pub(crate) out_of_memory: Counter,
     pub(crate) store_errors: Counter,
     pub(crate) admission_seconds: Histogram,
     pub(crate) live_seconds: Histogram,
@@ -53,6 +55,8 @@ impl Default for Metrics {
             publishes_refused: Family::default(),
             media_bytes: Counter::default(),
             protocol_errors: Counter::default(),
+            held_bytes: Gauge::default(),
+            out_of_memory: Counter::default(),
             store_errors: Counter::default(),
             admission_seconds: Histogram::new(SECONDS),
             live_seconds: Histogram::new(SECONDS),
@@ -114,6 +118,16 @@ impl Metrics {
             "protocol_errors",
             "Connections closed because of what they sent",
             self.protocol_errors.clone(),
+        );
+        r.register(
+            "held_bytes",
+            "What all connections hold of messages that have not ended",
+            self.held_bytes.clone(),
+        );
+        r.register(
+            "out_of_memory",
+            "Connections closed because all together held as much as they may",
+            self.out_of_memory.clone(),
         );
         r.register(
             "store_errors",
