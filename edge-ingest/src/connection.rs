@@ -386,11 +386,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Tells the publisher how it ended, says the last words and closes.
     async fn finish(mut self: Box<Self>, end: End) {
         self.log(&end);
-        if end.is_a_failure() && !self.presence.is_let_in() {
-            self.presence
-                .edge
-                .front_door
-                .failed(self.presence.peer.ip());
+        if end.is_a_failure() {
+            self.presence.failed();
         }
         self.sample();
         if let Some(publish) = self.publish.take() {
@@ -423,6 +420,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 tracing::info!(connection_id = %id, %client_ip, step, "connection timed out");
             }
             End::OutOfMemory => {
+                self.presence.edge.metrics.out_of_memory.inc();
                 tracing::warn!(connection_id = %id, %client_ip,
                     "connection closed: all connections together hold as much as they may");
             }

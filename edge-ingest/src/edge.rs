@@ -102,9 +102,10 @@ impl Edge {
         let fleet = Fleet::new(registered.clone());
         register(&fleet, &services).await?;
         let secret = settings.peers.as_ref().map(|port| port.secret.clone());
+        let metrics = metrics::Metrics::default();
         let shared = Arc::new(Shared {
             front_door: FrontDoor::new(settings.budgets),
-            memory: memory::Budget::new(settings.memory_budget),
+            memory: memory::Budget::new(settings.memory_budget, metrics.held_bytes.clone()),
             room: Arc::new(Semaphore::new(
                 descriptors::room_for(settings.max_connections()) as usize,
             )),
@@ -118,7 +119,7 @@ impl Edge {
             started_at: Instant::now(),
             registry: Arc::new(registry::Registry::default()),
             attempts: attempts::Attempts::default(),
-            metrics: metrics::Metrics::default(),
+            metrics,
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
@@ -145,7 +146,8 @@ impl Edge {
             tasks.spawn(listener::run(Arc::clone(&shared), listener, Some(acceptor)));
         }
         tracing::info!(edge_id = %registered.id, name = shared.settings.name, %rtmp_address,
-            %admin_address, peer_address = registered.peer_address, "edge is up");
+            rtmps_address = rtmps_address.map(tracing::field::display), %admin_address,
+            peer_address = registered.peer_address, "edge is up");
         Ok(Self {
             shared,
             registered,

@@ -2,7 +2,8 @@
 //!
 //! Budgets count what fails and what is still opening, never publishers: a studio with fifty
 //! encoders behind one address is welcome, a key guesser is not. They apply only where the
-//! client's own address is known, so loopback, where a local proxy would connect from, is exempt.
+//! client's own address is known: directly, or by a load balancer's PROXY header. Loopback, where a
+//! local proxy without one would connect from, is exempt.
 //! In IPv6 a network of 64 bits counts as one address: a single customer has at least that many.
 
 use std::collections::HashMap;
@@ -89,9 +90,7 @@ impl FrontDoor {
         })
     }
 
-    /// A key was refused, or a connection ended before it made sense.
-    pub(crate) fn failed(&self, address: IpAddr) {
-        let address = customer(address);
+    fn failed(&self, address: IpAddr) {
         if !self.is_exempt(address) {
             self.failures
                 .get_with(address, Arc::default)
@@ -122,6 +121,13 @@ fn customer(address: IpAddr) -> IpAddr {
             Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
         }
         address => address,
+    }
+}
+
+impl Opening {
+    /// A key was refused, or a connection ended before it made sense.
+    pub(crate) fn failed(&self) {
+        self.door.failed(self.address);
     }
 }
 
@@ -161,8 +167,7 @@ mod tests {
     fn a_key_guesser_is_shut_out_and_its_neighbours_are_not() {
         let door = door(3, 0);
         for _ in 0..3 {
-            assert!(door.open(GUESSER).is_some());
-            door.failed(GUESSER);
+            door.open(GUESSER).expect("still open").failed();
         }
         assert!(door.open(GUESSER).is_none());
         assert!(door.open(STUDIO).is_some());
@@ -181,9 +186,8 @@ mod tests {
     #[test]
     fn an_address_in_two_spellings_has_one_budget() {
         let door = door(1, 0);
-        door.failed(IpAddr::V6(
-            std::net::Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped(),
-        ));
+        let mapped = std::net::Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped();
+        door.open(mapped.into()).expect("open").failed();
         assert!(door.open(GUESSER).is_none());
     }
 
@@ -191,7 +195,7 @@ mod tests {
     fn a_guesser_with_a_network_of_addresses_has_one_budget() {
         let door = door(1, 0);
         let from = |text: &str| text.parse::<IpAddr>().expect("an address");
-        door.failed(from("2001:db8::1"));
+        door.open(from("2001:db8::1")).expect("open").failed();
         assert!(door.open(from("2001:db8::ffff:0:0:2")).is_none());
         assert!(door.open(from("2001:db8:0:1::1")).is_some());
     }
@@ -200,7 +204,7 @@ mod tests {
     fn a_proxy_on_this_machine_is_not_taken_for_a_client() {
         let door = door(1, 1);
         for proxy in [PROXY, IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-            door.failed(proxy);
+            door.open(proxy).expect("open").failed();
             let both = (door.open(proxy), door.open(proxy));
             assert!(both.0.is_some() && both.1.is_some());
         }

@@ -41,6 +41,7 @@ mod peers;
 mod presence;
 mod presented;
 pub mod program;
+mod proxy_protocol;
 mod publisher;
 mod registry;
 mod sample;
@@ -56,6 +57,7 @@ pub use front_door::Budgets;
 pub use media_sink::MediaSink;
 pub use memory::DEFAULT_BUDGET_BYTES;
 pub use peers::FleetSecret;
+pub use proxy_protocol::Proxies;
 pub use settings::{
     DEFAULT_READ_TICK, MAX_READ_TICK, OnStoreOutage, PeerPort, SPARE_CONNECTIONS, Settings,
     Timeouts,

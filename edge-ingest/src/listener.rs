@@ -11,6 +11,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::connection;
 use crate::presence::Presence;
+use crate::proxy_protocol::{self, Speaker};
 use crate::shared::Shared;
 use crate::tls;
 
@@ -35,13 +36,69 @@ pub(crate) async fn run(edge: Arc<Shared>, listener: TcpListener, acceptor: Opti
 }
 
 fn admit(edge: &Arc<Shared>, socket: TcpStream, peer: SocketAddr, acceptor: Option<TlsAcceptor>) {
-    let Some(presence) = Presence::begin(edge, peer) else {
+    let proxies = &edge.settings.proxies;
+    let proxied = proxies.iter().any(|proxies| proxies.include(peer.ip()));
+    let presence = if proxied {
+        Presence::begin_behind(edge, peer)
+    } else {
+        Presence::begin(edge, peer)
+    };
+    let Some(presence) = presence else {
         // Before the handshake there is no way to say why; the encoder sees a closed connection.
         edge.metrics.connections_refused.inc();
         return;
     };
-    edge.tasks
-        .spawn(serve(Arc::clone(edge), socket, presence, acceptor));
+    let tasks = &edge.tasks;
+    let edge = Arc::clone(edge);
+    if proxied {
+        tasks.spawn(serve_behind(edge, socket, presence, acceptor));
+    } else {
+        tasks.spawn(serve(edge, socket, presence, acceptor));
+    }
+}
+
+/// Serves a load balancer's connection as that of the client it speaks for.
+async fn serve_behind(
+    edge: Arc<Shared>,
+    mut socket: TcpStream,
+    mut presence: Presence,
+    acceptor: Option<TlsAcceptor>,
+) {
+    let Some(speaker) = hear_speaker(&edge, &mut socket, &presence).await else {
+        return;
+    };
+    let welcome = match speaker {
+        Speaker::Client(client) => presence.belongs_to(client),
+        Speaker::Proxy => true,
+    };
+    if welcome {
+        serve(edge, socket, presence, acceptor).await;
+    } else {
+        edge.metrics.connections_refused.inc();
+    }
+}
+
+/// The header is part of the handshake: it has its time, together with what follows.
+async fn hear_speaker(
+    edge: &Shared,
+    socket: &mut TcpStream,
+    presence: &Presence,
+) -> Option<Speaker> {
+    let deadline = presence.accepted_at + edge.settings.timeouts.handshake;
+    let header = proxy_protocol::read_header(socket);
+    let heard = tokio::select! {
+        () = edge.stopping.cancelled() => return None,
+        heard = tokio::time::timeout_at(deadline.into(), header) => heard,
+    };
+    match heard.unwrap_or_else(|late| Err(io::Error::from(late).into())) {
+        Ok(speaker) => Some(speaker),
+        Err(proxy_protocol::Error::Unfinished(error)) if has_left(&error) => None,
+        Err(error) => {
+            edge.metrics.proxy_header_failures.inc();
+            tracing::info!(proxy_ip = %presence.peer.ip(), %error, "no PROXY header");
+            None
+        }
+    }
 }
 
 async fn serve(
@@ -57,7 +114,7 @@ async fn serve(
     match acceptor {
         None => connection::serve_plain(socket, presence).await,
         Some(acceptor) => {
-            if let Some(socket) = shake_hands(&edge, &acceptor, socket, presence.peer).await {
+            if let Some(socket) = shake_hands(&edge, &acceptor, socket, &presence).await {
                 connection::serve_tls(socket, presence).await;
             }
         }
@@ -69,7 +126,7 @@ async fn shake_hands(
     edge: &Shared,
     acceptor: &TlsAcceptor,
     socket: TcpStream,
-    peer: SocketAddr,
+    presence: &Presence,
 ) -> Option<Box<TlsStream<TcpStream>>> {
     let handshake = tls::shake_hands(acceptor, &edge.tls_turns, socket);
     let limit = edge.settings.timeouts.handshake;
@@ -81,9 +138,9 @@ async fn shake_hands(
         Ok(stream) => Some(Box::new(stream)),
         Err(error) => {
             edge.metrics.tls_failures.inc();
-            tracing::debug!(client_ip = %peer.ip(), %error, "no TLS handshake");
+            tracing::debug!(client_ip = %presence.peer.ip(), %error, "no TLS handshake");
             if !has_left(&error) {
-                edge.front_door.failed(peer.ip());
+                presence.failed();
             }
             None
         }

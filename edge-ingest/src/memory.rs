@@ -5,7 +5,8 @@
 //! so the shared counter is hardly ever touched.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+
+use prometheus_client::metrics::gauge::Gauge;
 
 /// The default: a twelfth of what a thousand connections could hold at their own bounds, and a
 /// hundred times what a thousand ordinary ones do.
@@ -14,23 +15,22 @@ pub const DEFAULT_BUDGET_BYTES: usize = 512 * 1024 * 1024;
 /// The sum over all connections.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    limit: usize,
-    held: AtomicUsize,
+    limit: i64,
+    held: Gauge,
 }
 
 /// One connection's part of it; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
     budget: Arc<Budget>,
-    held: usize,
+    held: i64,
 }
 
 impl Budget {
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self {
-            limit,
-            held: AtomicUsize::new(0),
-        })
+    /// `held` is the sum, shown on the metrics page as well.
+    pub(crate) fn new(limit: usize, held: Gauge) -> Arc<Self> {
+        let limit = in_bytes(limit);
+        Arc::new(Self { limit, held })
     }
 
     pub(crate) fn share(self: &Arc<Self>) -> Share {
@@ -44,21 +44,19 @@ impl Budget {
 impl Share {
     /// The connection holds this much now. False where it grew and all together hold too much.
     pub(crate) fn holds(&mut self, bytes: usize) -> bool {
-        let before = std::mem::replace(&mut self.held, bytes);
-        if bytes <= before {
-            if bytes < before {
-                self.budget
-                    .held
-                    .fetch_sub(before - bytes, Ordering::Relaxed);
-            }
+        let now = in_bytes(bytes);
+        let growth = now - std::mem::replace(&mut self.held, now);
+        if growth == 0 {
             return true;
         }
-        let others = self
-            .budget
-            .held
-            .fetch_add(bytes - before, Ordering::Relaxed);
-        others + (bytes - before) <= self.budget.limit
+        let all = self.budget.held.inc_by(growth) + growth;
+        growth < 0 || all <= self.budget.limit
     }
+}
+
+/// No machine has more than fits.
+fn in_bytes(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 impl Drop for Share {
@@ -73,7 +71,8 @@ mod tests {
 
     #[test]
     fn whoever_grows_beyond_the_budget_is_told_and_the_others_are_not() {
-        let budget = Budget::new(100);
+        let held = Gauge::default();
+        let budget = Budget::new(100, held.clone());
         let (mut first, mut second) = (budget.share(), budget.share());
         assert!(first.holds(60));
         assert!(second.holds(40));
@@ -81,5 +80,8 @@ mod tests {
         assert!(first.holds(60) && first.holds(50));
         drop(second);
         assert!(first.holds(100));
+        assert_eq!(held.get(), 100);
+        drop(first);
+        assert_eq!(held.get(), 0);
     }
 }

@@ -28,11 +28,14 @@ pub struct Metrics {
     pub(crate) connections_accepted: Counter,
     pub(crate) connections_refused: Counter,
     pub(crate) tls_failures: Counter,
+    pub(crate) proxy_header_failures: Counter,
     pub(crate) publishers: Gauge,
     pub(crate) publishes_started: Counter,
     pub(crate) publishes_refused: Family<RefusalLabel, Counter>,
     pub(crate) media_bytes: Counter<u64, AtomicU64>,
     pub(crate) protocol_errors: Counter,
+    pub(crate) held_bytes: Gauge,
+    pub(crate) out_of_memory: Counter,
     pub(crate) store_errors: Counter,
     pub(crate) epochs_lost: Counter,
     pub(crate) edges_fenced: Counter,
@@ -51,11 +54,14 @@ impl Default for Metrics {
             connections_accepted: Counter::default(),
             connections_refused: Counter::default(),
             tls_failures: Counter::default(),
+            proxy_header_failures: Counter::default(),
             publishers: Gauge::default(),
             publishes_started: Counter::default(),
             publishes_refused: Family::default(),
             media_bytes: Counter::default(),
             protocol_errors: Counter::default(),
+            held_bytes: Gauge::default(),
+            out_of_memory: Counter::default(),
             store_errors: Counter::default(),
             epochs_lost: Counter::default(),
             edges_fenced: Counter::default(),
@@ -94,6 +100,11 @@ impl Metrics {
             self.tls_failures.clone(),
         );
         r.register(
+            "proxy_header_failures",
+            "Connections of load balancers without a PROXY header that can be taken",
+            self.proxy_header_failures.clone(),
+        );
+        r.register(
             "publishers",
             "Publishers that are live",
             self.publishers.clone(),
@@ -117,6 +128,16 @@ impl Metrics {
             "protocol_errors",
             "Connections closed because of what they sent",
             self.protocol_errors.clone(),
+        );
+        r.register(
+            "held_bytes",
+            "What all connections hold of messages that have not ended",
+            self.held_bytes.clone(),
+        );
+        r.register(
+            "out_of_memory",
+            "Connections closed because all together held as much as they may",
+            self.out_of_memory.clone(),
         );
         r.register(
             "store_errors",

@@ -17,6 +17,8 @@ pub(crate) struct Presence {
     pub(crate) id: ConnectionId,
     pub(crate) peer: SocketAddr,
     pub(crate) accepted_at: Instant,
+    /// What it takes of its address's budgets: nothing once it is let in, nor while a load balancer
+    /// speaks for nobody but itself.
     opening: Option<Opening>,
     _room: OwnedSemaphorePermit,
 }
@@ -25,6 +27,22 @@ impl Presence {
     /// A connection from `peer` begins; None where there is no room for it.
     pub(crate) fn begin(edge: &Arc<Shared>, peer: SocketAddr) -> Option<Self> {
         let opening = edge.front_door.open(peer.ip())?;
+        Self::take_room(edge, peer, Some(opening))
+    }
+
+    /// A connection of a load balancer begins, which is yet to say whose it is.
+    pub(crate) fn begin_behind(edge: &Arc<Shared>, proxy: SocketAddr) -> Option<Self> {
+        Self::take_room(edge, proxy, None)
+    }
+
+    /// The load balancer speaks for `client`. False where that one used up a budget.
+    pub(crate) fn belongs_to(&mut self, client: SocketAddr) -> bool {
+        self.peer = client;
+        self.opening = self.edge.front_door.open(client.ip());
+        self.opening.is_some()
+    }
+
+    fn take_room(edge: &Arc<Shared>, peer: SocketAddr, opening: Option<Opening>) -> Option<Self> {
         let room = Arc::clone(&edge.room).try_acquire_owned().ok()?;
         edge.metrics.connections_accepted.inc();
         edge.metrics.connections.inc();
@@ -33,7 +51,7 @@ impl Presence {
             id: ConnectionId::from_random(clock::random()),
             peer,
             accepted_at: Instant::now(),
-            opening: Some(opening),
+            opening,
             _room: room,
         })
     }
@@ -43,9 +61,11 @@ impl Presence {
         self.opening = None;
     }
 
-    /// Whether it has been let in.
-    pub(crate) const fn is_let_in(&self) -> bool {
-        self.opening.is_none()
+    /// It failed, which counts against its address unless it was let in before.
+    pub(crate) fn failed(&self) {
+        if let Some(opening) = &self.opening {
+            opening.failed();
+        }
     }
 }
 

@@ -64,6 +64,7 @@ fn settings(options: &Options) -> anyhow::Result<Settings> {
     settings.timeouts = options.front_door.timeouts();
     settings.budgets.failures_per_minute = options.failures_per_minute;
     settings.budgets.opening_connections = options.opening_connections;
+    settings.proxies.clone_from(&options.proxy_protocol_from);
     settings.ingest_app.clone_from(&options.ingest_app);
     settings.on_store_outage = options.on_store_outage;
     if let Some(file) = &options.fleet_secret_file {

@@ -8,6 +8,7 @@ use domain::FingerprintSecret;
 use crate::front_door::Budgets;
 use crate::memory::DEFAULT_BUDGET_BYTES;
 use crate::peers::FleetSecret;
+use crate::proxy_protocol::Proxies;
 use crate::tls::CertificateFiles;
 
 /// Connections beyond the publishers it takes: room for those that are still saying who they are
@@ -45,6 +46,8 @@ pub struct Settings {
     pub fingerprint_secret: FingerprintSecret,
     /// What one address may try before it is let in.
     pub budgets: Budgets,
+    /// Load balancers, which say whose each connection is in a PROXY header.
+    pub proxies: Vec<Proxies>,
     /// What all connections together may hold of what their peers sent, in bytes.
     pub memory_budget: usize,
     /// Bounds of what a connection may send.
@@ -121,6 +124,7 @@ impl Settings {
             ingest_app: "live".to_owned(),
             fingerprint_secret: FingerprintSecret::new(crate::clock::random()),
             budgets: Budgets::default(),
+            proxies: Vec::new(),
             memory_budget: DEFAULT_BUDGET_BYTES,
             limits: rtmp::Limits::default(),
             read_tick: DEFAULT_READ_TICK,

@@ -489,3 +489,5 @@ async fn eleven_wrong_keys_in_a_minute_shut_the_door_for_their_address_alone() -
 
 #[path = "hostile/crowds.rs"]
 mod crowds;
+#[path = "hostile/memory.rs"]
+mod memory;

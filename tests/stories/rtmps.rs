@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use contract::http::StatusWord;
 use futures_util::future::try_join_all;
 use harness::hostile::wire;
-use harness::{Ffmpeg, HANG, Options, Stack, Stranger};
+use harness::{Ffmpeg, HANG, LoadBalancer, Options, Stack, Stranger, load_balancer};
 
 fn write_certificate(directory: &Path) -> Result<()> {
     let pair = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()])?;
@@ -52,6 +52,39 @@ async fn a_stream_over_tls_is_live_like_any_other() -> Result<()> {
     assert!(refused.1.contains("Already live"), "{}", refused.1);
     encoder.stop_normally().await?;
     dashboard.expect_status(StatusWord::Offline, HANG).await?;
+    stack.stop().await
+}
+
+#[tokio::test]
+async fn a_stream_over_tls_behind_a_load_balancer_is_its_clients() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    write_certificate(directory.path())?;
+    let file = |name| directory.path().join(name).display().to_string();
+    let flags = [
+        "--rtmps-listen",
+        "127.0.0.1:0",
+        "--tls-cert",
+        &file("cert.pem"),
+        "--tls-key",
+        &file("key.pem"),
+        "--proxy-protocol-from",
+        &load_balancer::ADDRESS.to_string(),
+    ];
+    let stack = Stack::start(Options {
+        own_edge: Some(flags.map(str::to_owned).to_vec()),
+        ..Options::default()
+    })
+    .await?;
+    let mut dashboard = stack.dashboard().await?;
+    let server = stack.endpoints.edges[0].rtmps.as_deref();
+    let client = "203.0.113.7:50000".parse()?;
+    let balancer = LoadBalancer::before(server.context("no RTMPS")?, client).await?;
+    let encoder = Ffmpeg::publish(balancer.server(), &stack.key().await?)?;
+    dashboard.expect_status(StatusWord::Live, HANG).await?;
+    encoder.stop_normally().await?;
+    dashboard.expect_status(StatusWord::Offline, HANG).await?;
+    let sessions = stack.owner.sessions(stack.channel()).await?;
+    assert_eq!(sessions[0].ip_address, "203.0.113.7");
     stack.stop().await
 }
 

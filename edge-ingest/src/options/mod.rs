@@ -9,6 +9,7 @@ use clap::Parser;
 
 pub use front_door::FrontDoor;
 
+use crate::proxy_protocol::Proxies;
 use crate::settings::OnStoreOutage;
 use crate::tls::CertificateFiles;
 
@@ -130,6 +131,16 @@ pub struct Options {
         value_name = "COUNT"
     )]
     pub opening_connections: u32,
+    /// Load balancers in front of this edge, by address or network. From these a PROXY header of
+    /// version 2 is required on RTMP and RTMPS, and budgets, logs and sessions have the address in
+    /// it; from nobody else is one believed.
+    #[arg(
+        long,
+        env = "STREAM_SYNC_PROXY_PROTOCOL_FROM",
+        value_delimiter = ',',
+        value_name = "CIDR[,CIDR]"
+    )]
+    pub proxy_protocol_from: Vec<Proxies>,
     /// What all connections together may hold of what their peers sent.
     #[arg(long, env = "STREAM_SYNC_MEMORY_BUDGET_MIB", default_value_t = 512, value_name = "MIB",
         value_parser = clap::value_parser!(u32).range(16..=65_536))]
@@ -195,5 +206,18 @@ mod tests {
             (options.capacity, options.rtmp_listen.port()),
             (1_000, 1935)
         );
+        assert!(options.proxy_protocol_from.is_empty());
+    }
+
+    #[test]
+    fn load_balancers_are_given_in_one_flag() {
+        let flags = |proxies| {
+            let url = "--websocket-management-url=http://127.0.0.1:8080/management";
+            Options::try_parse_from(["edge-ingest", url, "--proxy-protocol-from", proxies])
+        };
+        let options = flags("10.0.0.0/16,10.1.0.7").expect("valid");
+        assert_eq!(options.proxy_protocol_from.len(), 2);
+        let wrong = flags("10.0.0.0/16,balancer").expect_err("no address");
+        assert!(wrong.to_string().contains("balancer"), "{wrong}");
     }
 }

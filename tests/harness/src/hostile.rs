@@ -12,6 +12,7 @@ pub mod wire;
 
 pub use bystanders::Bystanders;
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -39,7 +40,17 @@ impl Stranger {
     /// # Errors
     /// When nobody accepts.
     pub async fn connect(server: &str) -> Result<Self> {
-        Self::open(server, None).await
+        Self::open(server, TcpSocket::new_v4()?).await
+    }
+
+    /// The same from another address of this machine.
+    ///
+    /// # Errors
+    /// When nobody accepts.
+    pub async fn connect_from(address: IpAddr, server: &str) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((address, 0).into())?;
+        Self::open(server, socket).await
     }
 
     /// The same with next to no room for what the server says.
@@ -47,23 +58,17 @@ impl Stranger {
     /// # Errors
     /// When nobody accepts.
     pub async fn connect_hard_of_hearing(server: &str) -> Result<Self> {
-        Self::open(server, Some(SMALL_BUFFER)).await
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(SMALL_BUFFER)?;
+        Self::open(server, socket).await
     }
 
-    async fn open(server: &str, receive_buffer: Option<u32>) -> Result<Self> {
+    async fn open(server: &str, socket: TcpSocket) -> Result<Self> {
         let url = Url::parse(server)?;
         let host = url.host_str().context("the server has no host")?;
         let port = url.port().unwrap_or(1935);
-        let address = lookup_host((host, port)).await?.next();
-        let address = address.context("the server has no address")?;
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
-        if let Some(bytes) = receive_buffer {
-            socket.set_recv_buffer_size(bytes)?;
-        }
+        let address = lookup_host((host, port)).await?.find(SocketAddr::is_ipv4);
+        let address = address.context("the server has no IPv4 address")?;
         let socket = socket.connect(address).await?;
         socket.set_nodelay(true)?;
         Ok(Self {

@@ -10,6 +10,7 @@ use domain::ChannelId;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::edge::Edge;
 use crate::{Api, Canary, Dashboard, Process, admin, programs, wait};
 
 /// How long the stack may take until its listeners accept, on a busy machine.
@@ -22,6 +23,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(20);
 pub struct Options {
     /// `--edges`.
     pub edges: u32,
+    /// Flags of an edge in a process of its own, which takes the place of those in the stack's.
+    pub own_edge: Option<Vec<String>>,
     /// `--rtmp`.
     pub rtmp: String,
     /// The demo channel's grace in seconds: short, but for stories about the real one.
@@ -43,6 +46,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             edges: 1,
+            own_edge: None,
             rtmp: "127.0.0.1:0".to_owned(),
             grace_seconds: 2,
             redis: None,
@@ -61,6 +65,7 @@ pub const REAL_GRACE_SECONDS: u64 = 10;
 #[derive(Debug)]
 pub struct Stack {
     process: Process,
+    edge: Option<Edge>,
     /// Where it listens.
     pub endpoints: Endpoints,
     /// The API as the demo channel's owner.
@@ -84,12 +89,13 @@ impl Stack {
         let file = directory.path().join("endpoints.json");
         let mut command = programs::ours("stream-sync")?;
         command.args(["--http", "127.0.0.1:0", "--rtmp", &options.rtmp, "--edges"]);
-        command
-            .arg(options.edges.to_string())
-            .arg("--endpoints")
-            .arg(&file);
+        match &options.own_edge {
+            None => command.arg(options.edges.to_string()),
+            Some(_) => command.args(["0", "--dynamodb-listen", "127.0.0.1:0"]),
+        };
+        command.arg("--endpoints").arg(&file);
         for (flag, value) in [
-            ("--redis", options.redis.map(PathBuf::from)),
+            ("--redis", options.redis.clone().map(PathBuf::from)),
             ("--state", options.state),
         ] {
             if let Some(value) = value {
@@ -107,8 +113,15 @@ impl Stack {
             Ok(std::fs::read_to_string(&file).ok())
         })
         .await?;
-        let endpoints: Endpoints =
+        let mut endpoints: Endpoints =
             serde_json::from_str(&endpoints).context("endpoints.json has an unexpected shape")?;
+        let mut edge = None;
+        if let Some(flags) = options.own_edge {
+            let (started, endpoint) =
+                Edge::start(&endpoints, options.redis.as_deref(), &flags).await?;
+            edge = Some(started);
+            endpoints.edges.push(endpoint);
+        }
         let canary = Canary::default();
         let nobody = Api::anonymous(&endpoints.http, canary.clone());
         let owner = nobody.as_user(&endpoints.demo.user_id).await?;
@@ -117,6 +130,7 @@ impl Stack {
             .await?;
         Ok(Self {
             process,
+            edge,
             endpoints,
             owner,
             nobody,
@@ -169,18 +183,32 @@ impl Stack {
         Dashboard::connect(owner, websocket, http, &self.canary).await
     }
 
-    /// What the program has logged so far.
+    /// What the programs have logged so far.
     #[must_use]
     pub fn log(&self) -> String {
-        self.process.written()
+        self.processes().map(Process::written).collect()
     }
 
-    /// Waits until the program has logged a line with `text`, and gives that line.
+    /// Waits until the edges' program has logged a line with `text`, and gives that line.
     ///
     /// # Errors
     /// When `deadline` passes first.
     pub async fn logs(&self, text: &str, deadline: Duration) -> Result<String> {
-        self.process.writes(text, deadline).await
+        self.edges_process().writes(text, deadline).await
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        let edge = self.edge.iter().map(|edge| &edge.process);
+        std::iter::once(&self.process).chain(edge)
+    }
+
+    fn edges_process(&self) -> &Process {
+        (self.edge.as_ref()).map_or(&self.process, |edge| &edge.process)
+    }
+
+    /// The log alone: without what the banner shows to who started the program.
+    fn log_without_banner(&self) -> String {
+        self.processes().map(Process::stderr).collect()
     }
 
     /// The Prometheus page of the edge of this number from 0.
@@ -200,12 +228,12 @@ impl Stack {
         admin::metric(&self.endpoints.edges[edge].admin, name).await
     }
 
-    /// Memory that the program holds, in bytes.
+    /// Memory that the edges' program holds, in bytes.
     ///
     /// # Errors
     /// When it has ended.
     pub fn resident_bytes(&self) -> Result<u64> {
-        self.process.resident_bytes()
+        self.edges_process().resident_bytes()
     }
 
     /// Status and body of a page on the admin port of the edge of this number from 0.
@@ -225,6 +253,9 @@ impl Stack {
         for edge in 0..self.endpoints.edges.len() {
             self.canary
                 .check("a metrics page", &self.metrics_page(edge).await?)?;
+        }
+        if let Some(edge) = &mut self.edge {
+            edge.end().await?;
         }
         let status: ExitStatus = self.process.end(Signal::TERM, ENDS_WITHIN).await?;
         ensure!(
@@ -249,15 +280,16 @@ impl Stack {
 
     /// ERROR means that a person should look; where a story expects none, nobody should have to.
     fn errors(&self) -> Vec<String> {
-        let log = self.process.stderr();
+        let log = self.log_without_banner();
+        let is_error = |line: &str| ERROR_MARKS.iter().any(|mark| line.contains(mark));
         let expected = |line: &str| self.expected_errors.iter().any(|text| line.contains(text));
-        let errors = (log.lines()).filter(|line| line.contains(" ERROR ") && !expected(line));
+        let errors = (log.lines()).filter(|line| is_error(line) && !expected(line));
         errors.map(str::to_owned).collect()
     }
 
     /// The banner shows the demo channel's key to who started the program; nothing else does.
     fn check_for_keys(&self) -> Result<()> {
-        let log = self.process.stderr();
+        let log = self.log_without_banner();
         if self.hashes_are_logged {
             self.canary.check_without_hashes("the log", &log)?;
         } else {
@@ -281,6 +313,9 @@ impl Stack {
         Ok(())
     }
 }
+
+/// An error in the log of a stack, and in that of an edge.
+const ERROR_MARKS: [&str; 2] = [" ERROR ", "\"level\":\"ERROR\""];
 
 /// The key for OBS, and the command for ffmpeg.
 const BANNER_LINES_WITH_THE_KEY: usize = 2;

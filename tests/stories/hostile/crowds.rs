@@ -1,5 +1,7 @@
 //! The same in numbers: what crowds of strangers do to those who publish, and what each costs.
 
+use std::ops::Range;
+
 use super::*;
 
 const PUBLISHERS: usize = 50;
@@ -8,10 +10,10 @@ const STRANGERS: usize = 500;
 /// What a connection may cost before its key is accepted.
 const COST_BYTES: u64 = 64 * 1024;
 
-/// Channels of several users, each with its key.
-async fn channels(stack: &Stack) -> Result<Vec<(Api, ChannelId, String)>> {
+/// So many channels of several users, each with its key.
+pub(super) async fn channels(stack: &Stack, count: usize) -> Result<Vec<(Api, ChannelId, String)>> {
     let mut all = Vec::new();
-    for number in 0..PUBLISHERS {
+    for number in 0..count {
         let user = UserId::parse(format!("user-{}", number / PER_USER))?;
         let api = stack.nobody.as_user(&user).await?;
         let channel = api.create_channel(&format!("Channel {number}")).await?.id;
@@ -66,7 +68,7 @@ async fn slow_sockets_and_thousands_of_handshakes_disturb_no_publisher() -> Resu
     let stack = Stack::start(Options::default()).await?;
     let folder = tempfile::tempdir()?;
     let picture = picture(folder.path()).await?;
-    let channels = channels(&stack).await?;
+    let channels = channels(&stack, PUBLISHERS).await?;
     let keys: Vec<&str> = channels.iter().map(|(_, _, key)| key.as_str()).collect();
     std::fs::write(folder.path().join("keys"), keys.join("\n"))?;
     let mut command = programs::ours("rtmp-load")?;
@@ -134,15 +136,15 @@ fn bytes_as_kib(bytes: u64) -> f64 {
     f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)) / 1024.0
 }
 
-/// As much as a stranger may leave unfinished: one command on each of sixteen chunk streams.
-fn unfinished_commands() -> Vec<u8> {
+/// A command of `length` bytes on each of the chunk streams, of which no more than one chunk comes.
+pub(super) fn unfinished_commands(streams: Range<u32>, length: u32, chunk: u16) -> Vec<u8> {
     let one = |stream| {
-        let mut bytes = wire::header(stream, kind::COMMAND, 16_000, 0);
-        bytes.resize(bytes.len() + 1_024, 0);
+        let mut bytes = wire::header(stream, kind::COMMAND, length, 0);
+        bytes.resize(bytes.len() + usize::from(chunk), 0);
         bytes
     };
-    let chunk_size = wire::set_chunk_size(1_024);
-    [chunk_size, (3..18).flat_map(one).collect()].concat()
+    let chunk_size = wire::set_chunk_size(chunk.into());
+    [chunk_size, streams.flat_map(one).collect()].concat()
 }
 
 /// What the server holds once and for all has been held before: its first connections.
@@ -186,7 +188,8 @@ async fn a_stranger_costs_at_most_64_kib() -> Result<()> {
     )
     .await?;
     cost(&stack, before, "after connect").await?;
-    let unfinished = unfinished_commands();
+    // As much as a stranger may: one command on each of sixteen chunk streams.
+    let unfinished = unfinished_commands(3..18, 16_000, 1_024);
     for stranger in &mut strangers {
         stranger.send(&unfinished).await?;
         stranger.send(&wire::ping()).await?;

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use domain::EdgeId;
-use domain::edge::{Edge, State};
-use store::{Booted, Error, Store};
+use domain::edge::{Edge, State, Write};
+use domain::lease::Heartbeat;
+use store::{Error, Store};
 use stream_sync::database::{self, Database};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -84,16 +85,20 @@ async fn a_line_that_is_cut_is_cut_alone_and_comes_back() -> Result<()> {
 async fn a_lost_request_is_not_carried_out_and_a_lost_answer_is() -> Result<()> {
     let scene = Scene::open().await?;
     scene.proxy.set("first", Faults::requests_lost(1.0))?;
-    assert!(is_unavailable(&scene.first.boot_edge(&edge(1)).await));
+    assert!(is_unavailable(
+        &scene.first.write_edge(&Write::Boot(edge(1))).await
+    ));
     assert_eq!(scene.second.edges().await?, []);
 
     let lost = Faults::answers_lost(1.0).only(&["PutItem"]);
     scene.proxy.set("first", lost)?;
-    assert!(is_unavailable(&scene.first.boot_edge(&edge(1)).await));
+    assert!(is_unavailable(
+        &scene.first.write_edge(&Write::Boot(edge(1))).await
+    ));
     assert_eq!(scene.first.edges().await?, [edge(1)], "scans are spared");
 
     scene.proxy.set("first", Faults::default())?;
-    assert_eq!(scene.first.boot_edge(&edge(1)).await?, Booted::Registered);
+    assert!(scene.first.write_edge(&Write::Boot(edge(1))).await?);
     let puts = scene.proxy.counts().sum(|call| call.operation == "PutItem");
     assert!(puts.requests_lost > 0 && puts.answers_lost > 0, "{puts:?}");
     Ok(())
@@ -103,7 +108,7 @@ async fn a_lost_request_is_not_carried_out_and_a_lost_answer_is() -> Result<()> 
 async fn a_throttled_call_is_tried_again_and_not_carried_out() -> Result<()> {
     let scene = Scene::open().await?;
     scene.proxy.set_all(&Faults::throttled(1.0));
-    let answer = scene.first.boot_edge(&edge(1)).await;
+    let answer = scene.first.write_edge(&Write::Boot(edge(1))).await;
     assert!(is_unavailable(&answer), "{answer:?}");
     let counts = scene.proxy.counts();
     let puts = counts.sum(|call| call.operation == "PutItem");
@@ -129,9 +134,17 @@ async fn a_delay_is_on_every_request() -> Result<()> {
 async fn requests_are_counted_by_line_operation_and_table_with_their_units() -> Result<()> {
     let scene = Scene::open().await?;
     let before = scene.proxy.counts();
-    scene.second.boot_edge(&edge(1)).await?;
+    scene.second.write_edge(&Write::Boot(edge(1))).await?;
     scene.second.edges().await?;
-    assert!(!scene.second.beat(&edge(1).id, 1, 7, 0).await?);
+    let beat = Write::Beat {
+        edge_id: edge(1).id,
+        heartbeat: Heartbeat {
+            epoch: 1,
+            number: 7,
+        },
+        publishers: 0,
+    };
+    assert!(!scene.second.write_edge(&beat).await?);
     let counts = scene.proxy.counts().since(&before);
     let of = |operation: &str| {
         counts.sum(|call| {

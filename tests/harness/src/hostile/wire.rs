@@ -1,5 +1,7 @@
 //! Bytes of the protocol (RTMP 1.0), built plainly enough that any of them can be wrong.
 
+use std::net::{IpAddr, SocketAddr};
+
 /// C1, S1, C2 and S2 each.
 pub const PACKET_BYTES: usize = 1536;
 /// S0, S1 and S2.
@@ -24,6 +26,46 @@ pub mod kind {
     pub const VIDEO: u8 = 9;
     /// A command in AMF0.
     pub const COMMAND: u8 = 20;
+}
+
+/// A PROXY header of version 2 by which a load balancer speaks for `client`, with an extension as
+/// AWS's have.
+///
+/// # Panics
+/// When the two are of different families, which no header can say.
+#[must_use]
+pub fn proxy_header(client: SocketAddr, server: SocketAddr) -> Vec<u8> {
+    let extension = [&[0xEA, 0, 23, 1][..], b"vpce-08d2bf15fac5001c9"].concat();
+    let (family, addresses) = match (client.ip(), server.ip()) {
+        (IpAddr::V4(client), IpAddr::V4(server)) => {
+            (0x11, [client.octets(), server.octets()].concat())
+        }
+        (IpAddr::V6(client), IpAddr::V6(server)) => {
+            (0x21, [client.octets(), server.octets()].concat())
+        }
+        _ => panic!("{client} cannot reach {server}"),
+    };
+    let ports = [client.port(), server.port()]
+        .map(u16::to_be_bytes)
+        .concat();
+    proxy_header_of(0x21, family, &[addresses, ports, extension].concat())
+}
+
+/// A PROXY header of version 2 by which a load balancer looks whether the edge is there.
+#[must_use]
+pub fn proxy_health_check() -> Vec<u8> {
+    proxy_header_of(0x20, 0, &[])
+}
+
+fn proxy_header_of(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(rest.len()).unwrap_or(u16::MAX).to_be_bytes();
+    [
+        b"\r\n\r\n\0\r\nQUIT\n",
+        &[command, family][..],
+        &length,
+        rest,
+    ]
+    .concat()
 }
 
 /// C0 and C1.
