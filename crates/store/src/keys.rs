@@ -10,6 +10,7 @@ use std::fmt;
 use domain::channel::{Channel, Gate, Key};
 use domain::{ChannelId, StreamKeyHash, Timestamp, UserId};
 
+use crate::call::Outcome;
 use crate::change::Change;
 use crate::channels::{
     KEY_CREATED_AT, KEY_HASH, KEY_PUBLIC_ID, KEY_VERSION, PREVIOUS_KEY_HASH, USER_ID, meta_key,
@@ -130,6 +131,49 @@ impl Store {
             return Err(Error::Conflict);
         }
         self.replace_key(seen, new, Some(reset)).await
+    }
+
+    /// Puts a channel on hold: no publish is admitted before `until`, and what is live is to be cut.
+    /// Returns the gate's new `auth_version`, which is to be announced.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where there is no such channel. [`Error::Unavailable`].
+    pub async fn hold(&self, channel_id: &ChannelId, until: Timestamp) -> Result<u64, Error> {
+        let held = |change: Change, next| {
+            change
+                .set(HOLD_UNTIL, moment(until))
+                .set(CUT_BEFORE, number(next))
+        };
+        self.change_gate(channel_id, held).await
+    }
+
+    /// Lifts a hold; returns the gate's new `auth_version`, which is to be announced.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where there is no such channel. [`Error::Unavailable`].
+    pub async fn lift_hold(&self, channel_id: &ChannelId) -> Result<u64, Error> {
+        self.change_gate(channel_id, |change, _| change.remove(HOLD_UNTIL))
+            .await
+    }
+
+    /// Changes a gate under its next version. May be repeated: a version that was skipped harms
+    /// nobody.
+    async fn change_gate(
+        &self,
+        channel_id: &ChannelId,
+        change: impl Fn(Change, u64) -> Change,
+    ) -> Result<u64, Error> {
+        for _ in 0..MAX_GATE_TRIES {
+            let key = gate_key(channel_id);
+            let seen = self.get(Table::Channels, key.clone()).await?;
+            let gate = read_gate(&seen.ok_or(Error::Conflict)?)?;
+            let changed = change(bumped_gate(&gate, None), gate.auth_version + 1);
+            if let Outcome::Done(_) = self.update(Table::Channels, key, &changed).await? {
+                return Ok(gate.auth_version + 1);
+            }
+        }
+        let trouble = Trouble::new("UpdateItem", "the gate changes again and again");
+        Err(Error::Unavailable(trouble))
     }
 
     /// The current key, encrypted; None before the first.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::authorization::{admit, is_cut};
 use domain::channel::Channel;
-use domain::{StreamKey, Timestamp};
+use domain::{Refusal, StreamKey, Timestamp};
 use store::{EncryptedKey, Error, NewKey, Reset, Store};
 
 use crate::channels::channel;
@@ -185,6 +185,33 @@ async fn a_reset_cuts_a_running_session_only_where_asked() {
     let version = version.expect("reset");
     let gate = store.gate(&seen.id).await.expect("read");
     assert!(is_cut(version - 1, &gate) && !is_cut(version, &gate));
+}
+
+#[tokio::test]
+async fn a_hold_cuts_what_is_live_and_lets_nobody_in_until_it_is_over_or_lifted() {
+    let database = Database::start().await;
+    let store = &database.store;
+    let seen = with_first_key(store).await;
+    let key = store.key(&new_key(1).hash).await.expect("read");
+    let until = NOW + Duration::from_secs(60);
+    database.faults.add("UpdateItem", Fault::LoseAnswer);
+    let version = store.hold(&seen.id, until).await.expect("held");
+    let gate = store.gate(&seen.id).await.expect("read");
+    assert!(is_cut(1, &gate) && !is_cut(version, &gate));
+    assert_eq!(
+        admit(key.as_ref(), &gate, NOW),
+        Err(Refusal::OnHold { until })
+    );
+    assert!(admit(key.as_ref(), &gate, until).is_ok());
+
+    let lifted = store.lift_hold(&seen.id).await.expect("lifted");
+    assert!(lifted > version, "caches let the newer answer win");
+    let gate = store.gate(&seen.id).await.expect("read");
+    assert!(admit(key.as_ref(), &gate, NOW).is_ok());
+    assert!(is_cut(1, &gate), "what was cut stays so");
+    let nowhere = channel(7).id;
+    let nowhere = store.hold(&nowhere, until).await;
+    assert!(matches!(nowhere, Err(Error::Conflict)));
 }
 
 #[tokio::test]
