@@ -1,15 +1,46 @@
 //! Where time and randomness enter the edge.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use domain::{Moment, Timestamp};
 
-/// The wall clock, for display and audit. Lease decisions use monotonic time.
+/// The store's dates are in whole seconds and some milliseconds old: a difference up to this is none.
+const TOLERANCE_MILLIS: i64 = 2_000;
+/// What the machine's clock must be corrected by, in milliseconds. One for the process, as the clock
+/// is.
+static CORRECTION: AtomicI64 = AtomicI64::new(0);
+
+/// The wall clock, corrected where it is seconds away from the store's: for display and audit, and for
+/// whether a grace was abandoned long ago. Lease decisions use [`boot`].
 pub(crate) fn now() -> Timestamp {
+    let correction = CORRECTION.load(Ordering::Relaxed);
+    Timestamp::from_millis(machine_millis().saturating_add_signed(correction))
+}
+
+/// The store has dated an answer.
+pub(crate) fn observe_store(date: Timestamp) {
+    let correction = correction(machine_millis(), date);
+    if CORRECTION.swap(correction, Ordering::Relaxed) == 0 && correction != 0 {
+        tracing::warn!(
+            correction_millis = correction,
+            "this machine's clock is not the store's"
+        );
+    }
+}
+
+fn machine_millis() -> u64 {
     let since_epoch = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn correction(machine_millis: u64, store: Timestamp) -> i64 {
+    let difference = store.millis().checked_signed_diff(machine_millis);
+    difference
+        .filter(|difference| difference.abs() > TOLERANCE_MILLIS)
+        .unwrap_or(0)
 }
 
 /// The clock that leases are counted on: it goes on while the machine is suspended, and nobody sets
@@ -26,4 +57,25 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::RngCore::fill_bytes(&mut rand::rng(), &mut bytes);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_seconds_away_from_the_stores_is_corrected_and_jitter_is_not() {
+        let store = Timestamp::from_millis(1_900_000_000_000);
+        let hour = 3_600_000;
+        assert_eq!(correction(store.millis() + 999, store), 0);
+        assert_eq!(correction(store.millis() - 2_000, store), 0);
+        assert_eq!(correction(store.millis() + hour, store), -3_600_000);
+        assert_eq!(correction(store.millis() - hour, store), 3_600_000);
+    }
+
+    #[test]
+    fn the_clock_of_leases_moves_forward() {
+        let before = boot();
+        assert!(before.micros() > 0 && boot() >= before);
+    }
 }

@@ -10,8 +10,10 @@ use domain::FingerprintSecret;
 use notify::Notifier;
 use store::Store;
 use store::cache::Cache;
+use store::client::DateObserver;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::clock;
 use crate::options::Options;
 use crate::{Edge, FleetSecret, MediaSink, PeerPort, Services, Settings};
 
@@ -102,7 +104,9 @@ async fn sdk() -> aws_config::SdkConfig {
 }
 
 fn store(sdk: &aws_config::SdkConfig, options: &Options) -> Store {
-    let client = aws_sdk_dynamodb::Client::from_conf(store::client::config_for(sdk).build());
+    let observer = DateObserver::new(clock::observe_store);
+    let config = store::client::config_for(sdk).interceptor(observer);
+    let client = aws_sdk_dynamodb::Client::from_conf(config.build());
     Store::new(client, &options.table_prefix)
 }
 

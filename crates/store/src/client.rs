@@ -1,10 +1,15 @@
-//! The bounds of every call to DynamoDB.
+//! The bounds of every call to DynamoDB, and what its answers say of the time.
 
+use std::fmt;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::Builder;
+use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
+use domain::Timestamp;
 
 /// Longest wait for a connection: within an attempt, so that a store that cannot be reached is
 /// told from one that is slow.
@@ -39,4 +44,42 @@ pub fn config_for(sdk: &aws_config::SdkConfig) -> Builder {
                 .with_initial_backoff(INITIAL_BACKOFF)
                 .with_max_backoff(MAX_BACKOFF),
         )
+}
+
+/// Tells the store's own time, from the `Date` of each answer, to whoever wants to set a clock by it.
+/// It is in whole seconds, and as old as the answer was under way.
+pub struct DateObserver<F>(F);
+
+impl<F: Fn(Timestamp) + Send + Sync> DateObserver<F> {
+    /// Calls `observe` for each answer that has a date.
+    pub const fn new(observe: F) -> Self {
+        Self(observe)
+    }
+}
+
+impl<F> fmt::Debug for DateObserver<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DateObserver")
+    }
+}
+
+impl<F: Fn(Timestamp) + Send + Sync> Intercept for DateObserver<F> {
+    fn name(&self) -> &'static str {
+        "DateObserver"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
+        let millis = date.and_then(|date| u64::try_from(date.to_millis().ok()?).ok());
+        if let Some(millis) = millis {
+            (self.0)(Timestamp::from_millis(millis));
+        }
+        Ok(())
+    }
 }
