@@ -184,6 +184,12 @@ impl Registry {
         }
     }
 
+    /// Whether there is somebody of this channel here, of whatever generation.
+    pub(crate) fn knows(&self, channel_id: &ChannelId) -> bool {
+        let entries = self.lock();
+        entries.by_channel.contains_key(channel_id) || entries.claimed.contains_key(channel_id)
+    }
+
     /// Whether somebody here answers for the channel's item of this generation: a publisher, a
     /// grace timer, or an acquisition.
     pub(crate) fn answers_for(&self, channel_id: &ChannelId, generation: u64) -> bool {
