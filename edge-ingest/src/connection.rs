@@ -104,6 +104,9 @@ pub(crate) struct Connection<S> {
     publish: Option<ConnectionEnd>,
     /// What it was let in under.
     grant: Option<Arc<Grant>>,
+    /// Media payload at the last batch.
+    media_received: u64,
+    /// And at the last sample.
     media_bytes: u64,
     media_moved_at: Instant,
     memory: memory::Share,
@@ -146,6 +149,7 @@ impl<S> Connection<S> {
             connected: self.connected,
             publish: self.publish,
             grant: self.grant,
+            media_received: self.media_received,
             media_bytes: self.media_bytes,
             media_moved_at: self.media_moved_at,
             memory: self.memory,
@@ -163,6 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             connected: None,
             publish: None,
             grant: None,
+            media_received: 0,
             media_bytes: 0,
             media_moved_at: Instant::now(),
         }
@@ -287,8 +292,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Some(grant) = self.grant.clone() else {
             return self.handle_events();
         };
+        let received = self.session.counters().bytes_received;
+        let media_came = std::mem::replace(&mut self.media_received, received) < received;
         let mut handled = Ok(());
-        let granted = grant.hand_on(|| handled = self.handle_events());
+        let granted = grant.hand_on(media_came, || handled = self.handle_events());
         if granted { handled } else { Err(End::Closed) }
     }
 

@@ -41,8 +41,8 @@ impl Grant {
         })
     }
 
-    /// Hands media on where that is still allowed; false where it is not.
-    pub(crate) fn hand_on(&self, hand: impl FnOnce()) -> bool {
+    /// Hands on what came, media or not, where that is still allowed; false where it is not.
+    pub(crate) fn hand_on(&self, media_came: bool, hand: impl FnOnce()) -> bool {
         let taken_back = self
             .taken_back
             .lock()
@@ -51,7 +51,9 @@ impl Grant {
         if *taken_back || !self.epoch.is_held(now) {
             return false;
         }
-        self.media_at.store(now.micros(), Ordering::Relaxed);
+        if media_came {
+            self.media_at.store(now.micros(), Ordering::Relaxed);
+        }
         hand();
         true
     }
