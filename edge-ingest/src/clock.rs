@@ -1,11 +1,12 @@
 //! Where time and randomness enter the edge.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::{Moment, Timestamp};
 
-/// The store's dates are in whole seconds and some milliseconds old: a difference up to this is none.
+/// The store's dates are in whole seconds and some milliseconds old. The correction changes only where
+/// it is off by more than this, so that it does not flicker.
 const TOLERANCE_MILLIS: i64 = 2_000;
 /// What the machine's clock must be corrected by, in milliseconds. One for the process, as the clock
 /// is.
@@ -18,12 +19,18 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(machine_millis().saturating_add_signed(correction))
 }
 
-/// The store has dated an answer.
-pub(crate) fn observe_store(date: Timestamp) {
-    let correction = correction(machine_millis(), date);
-    if CORRECTION.swap(correction, Ordering::Relaxed) == 0 && correction != 0 {
+/// The store has dated an answer that was `under_way` for so long. What took over a second is too old
+/// to set a clock by.
+pub(crate) fn observe_store(date: Timestamp, under_way: Duration) {
+    if under_way > Duration::from_secs(1) {
+        return;
+    }
+    let before = CORRECTION.load(Ordering::Relaxed);
+    let after = correction(before, machine_millis(), date);
+    if after != before {
+        CORRECTION.store(after, Ordering::Relaxed);
         tracing::warn!(
-            correction_millis = correction,
+            correction_millis = after,
             "this machine's clock is not the store's"
         );
     }
@@ -36,11 +43,13 @@ fn machine_millis() -> u64 {
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn correction(machine_millis: u64, store: Timestamp) -> i64 {
+fn correction(before: i64, machine_millis: u64, store: Timestamp) -> i64 {
     let difference = store.millis().checked_signed_diff(machine_millis);
-    difference
-        .filter(|difference| difference.abs() > TOLERANCE_MILLIS)
-        .unwrap_or(0)
+    match difference {
+        Some(difference) if difference.abs() <= TOLERANCE_MILLIS / 2 => 0,
+        Some(difference) if (difference - before).abs() > TOLERANCE_MILLIS => difference,
+        Some(_) | None => before,
+    }
 }
 
 /// The clock that leases are counted on: it goes on while the machine is suspended, and nobody sets
@@ -66,11 +75,18 @@ mod tests {
     #[test]
     fn a_clock_that_is_seconds_away_from_the_stores_is_corrected_and_jitter_is_not() {
         let store = Timestamp::from_millis(1_900_000_000_000);
-        let hour = 3_600_000;
-        assert_eq!(correction(store.millis() + 999, store), 0);
-        assert_eq!(correction(store.millis() - 2_000, store), 0);
-        assert_eq!(correction(store.millis() + hour, store), -3_600_000);
-        assert_eq!(correction(store.millis() - hour, store), 3_600_000);
+        let machine = |ahead: i64| store.millis().saturating_add_signed(ahead);
+        assert_eq!(correction(0, machine(1_900), store), 0);
+        assert_eq!(correction(0, machine(3_600_000), store), -3_600_000);
+        assert_eq!(correction(0, machine(-3_600_000), store), 3_600_000);
+        // A whole second's rounding changes nothing, in either direction.
+        assert_eq!(
+            correction(-3_600_000, machine(3_600_999), store),
+            -3_600_000
+        );
+        assert_eq!(correction(-2_500, machine(1_600), store), -2_500);
+        // The clock was set right.
+        assert_eq!(correction(-3_600_000, machine(500), store), 0);
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub(crate) struct Connection<S> {
     publish: Option<ConnectionEnd>,
     /// What it was let in under.
     grant: Option<Arc<Grant>>,
-    /// Media payload at the last batch.
+    /// Audio and video at the last batch, in bytes.
     media_received: u64,
     /// And at the last sample.
     media_bytes: u64,
@@ -292,7 +292,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Some(grant) = self.grant.clone() else {
             return self.handle_events();
         };
-        let received = self.session.counters().bytes_received;
+        let received = media_bytes(&self.session);
         let media_came = std::mem::replace(&mut self.media_received, received) < received;
         let mut handled = Ok(());
         let granted = grant.hand_on(media_came, || handled = self.handle_events());
@@ -362,8 +362,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn sample(&mut self) {
         let Some(publish) = &self.publish else { return };
         let sample = Sample::of(&self.session, self.presence.edge.started_at);
-        if sample.reading.media_bytes > self.media_bytes {
-            self.media_bytes = sample.reading.media_bytes;
+        let received = media_bytes(&self.session);
+        if received > self.media_bytes {
+            self.media_bytes = received;
             self.media_moved_at = Instant::now();
         }
         publish.samples.send_replace(Some(sample));
@@ -436,6 +437,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
     }
+}
+
+/// Audio and video so far: what an encoder says about itself is no media.
+fn media_bytes(session: &rtmp::Session) -> u64 {
+    let counters = session.counters();
+    counters.audio_bytes + counters.video_bytes
 }
 
 /// Reads once and feeds the session, without a copy in between.

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::authorization::is_cut;
 use domain::live::EndReason;
 use domain::{ChannelId, channel::Gate};
 use futures_util::StreamExt;
@@ -14,7 +13,6 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 
 use crate::clock;
-use crate::registry::Order;
 use crate::shared::Shared;
 
 /// How long a cut may be late where its control message was lost.
@@ -35,8 +33,7 @@ pub(crate) async fn run(edge: Arc<Shared>) {
             _ = rereads.tick() => check(&edge, edge.registry.channels()).await,
             control = controls.recv(), if listening => match control {
                 Ok(control) => {
-                    let admitted = edge.registry.auth_version(&control.channel_id);
-                    if admitted.is_some_and(|version| version < control.auth_version) {
+                    if edge.registry.has_earlier(&control.channel_id, control.auth_version) {
                         check(&edge, vec![control.channel_id]).await;
                     }
                 }
@@ -48,9 +45,12 @@ pub(crate) async fn run(edge: Arc<Shared>) {
 }
 
 async fn check(edge: &Shared, channels: Vec<ChannelId>) {
-    futures_util::stream::iter(channels)
-        .for_each_concurrent(CONCURRENT_READS, |channel_id| check_one(edge, channel_id))
-        .await;
+    let checks = futures_util::stream::iter(channels)
+        .for_each_concurrent(CONCURRENT_READS, |channel_id| check_one(edge, channel_id));
+    tokio::select! {
+        () = edge.stopping.cancelled() => {}
+        () = checks => {}
+    }
 }
 
 async fn check_one(edge: &Shared, channel_id: ChannelId) {
@@ -62,11 +62,7 @@ async fn check_one(edge: &Shared, channel_id: ChannelId) {
             return;
         }
     };
-    let admitted = edge.registry.auth_version(&channel_id);
-    if admitted.is_some_and(|version| is_cut(version, &gate)) {
-        let order = Order::End(reason(&gate));
-        edge.registry.order(&channel_id, order);
-    }
+    edge.registry.cut(&channel_id, &gate, reason(&gate));
 }
 
 fn reason(gate: &Gate) -> EndReason {

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use domain::{EdgeId, edge};
+use domain::{EdgeId, Owner, edge};
+use store::Store;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -18,7 +19,6 @@ use crate::front_door::FrontDoor;
 use crate::lease::{FIRST_EPOCH, Fleet, keeper};
 use crate::media_workers::MediaWorkers;
 use crate::peers::{self, Peers};
-use crate::registry::Order;
 use crate::settings::Settings;
 use crate::shared::{Services, Shared, StopMode};
 use crate::{
@@ -31,6 +31,11 @@ const DRAINED_IN_A_SECOND: u32 = 50;
 /// How long an edge waits for its tasks at its end: the writes of a thousand publishers, and the
 /// repetitions of one whose store does not answer.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long the other edges' questions may take at its end.
+const PEERS_WITHIN: Duration = Duration::from_secs(2);
+/// Tries to fence itself.
+const FENCE_TRIES: u32 = 3;
 
 /// A running edge. Dropping it without [`Edge::stop`] or [`Edge::drain`] leaves its locks to the
 /// reaper.
@@ -208,13 +213,14 @@ impl Edge {
         let drain = edge::Write::Drain {
             owner: shared.fleet.epoch().owner.clone(),
         };
+        shared.fleet.drain();
         if let Err(error) = shared.services.store.write_edge(&drain).await {
             tracing::warn!(%error, "cannot say that this edge drains");
         }
         let mut pace = tokio::time::interval(Duration::from_secs(1) / DRAINED_IN_A_SECOND);
         for channel_id in shared.registry.channels() {
             pace.tick().await;
-            shared.registry.order(&channel_id, Order::Leave);
+            shared.registry.order_to_leave(&channel_id);
         }
         self.finish(StopMode::Drain).await;
     }
@@ -236,9 +242,7 @@ impl Edge {
             workers.stop();
         }
         shared.left.cancel();
-        if let Some(Err(error)) = join(self.peer_port).await {
-            tracing::error!(%error, "the peer port failed");
-        }
+        end_peer_port(self.peer_port).await;
         // It ends at once: what it waits for is given up.
         if tokio::task::spawn_blocking(|| self.lease.join())
             .await
@@ -250,22 +254,37 @@ impl Edge {
     }
 }
 
-async fn join(task: Option<JoinHandle<()>>) -> Option<Result<(), tokio::task::JoinError>> {
-    Some(task?.await)
+/// Whoever is still asking something has its answer by then, or does not get it.
+async fn end_peer_port(task: Option<JoinHandle<()>>) {
+    let Some(mut task) = task else { return };
+    match tokio::time::timeout(PEERS_WITHIN, &mut task).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the peer port failed"),
+        Err(_) => task.abort(),
+    }
 }
 
 /// Says that this edge is no more: others need not wait for its silence.
 async fn fence_itself(shared: &Shared) {
-    let (store, owner) = (&shared.services.store, &shared.fleet.epoch().owner);
-    let fenced = async {
-        match store.edge(&owner.edge_id).await? {
-            Some(edge) if edge.epoch == owner.epoch => store.write_edge(&edge.fence()).await,
-            Some(_) | None => Ok(true),
+    let epoch = shared.fleet.epoch();
+    epoch.end();
+    for _ in 0..FENCE_TRIES {
+        match try_to_fence(&shared.services.store, &epoch.owner).await {
+            Ok(true) => {
+                tracing::info!(edge_id = %epoch.owner.edge_id, "edge is down");
+                return;
+            }
+            // A heartbeat that was under way landed between the reading and the fence.
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "cannot say that this edge is down"),
         }
-    };
-    match fenced.await {
-        Ok(_) => tracing::info!(edge_id = %owner.edge_id, "edge is down"),
-        Err(error) => tracing::warn!(%error, "cannot say that this edge is down"),
+    }
+}
+
+async fn try_to_fence(store: &Store, owner: &Owner) -> Result<bool, store::Error> {
+    match store.edge(&owner.edge_id).await? {
+        Some(edge) if edge.epoch == owner.epoch => store.write_edge(&edge.fence()).await,
+        Some(_) | None => Ok(true),
     }
 }
 

@@ -94,6 +94,13 @@ impl ConnectionEnd {
     }
 }
 
+/// A publisher that ends, however it does, leaves no connection behind that thinks it publishes.
+impl Drop for PublisherEnd {
+    fn drop(&mut self) {
+        self.close.cancel();
+    }
+}
+
 impl PublisherEnd {
     /// The next thing the connection says; one that vanished without a word has dropped.
     pub(crate) async fn heard(&mut self) -> Heard {

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::ChannelId;
+use domain::authorization::is_cut;
+use domain::channel::Gate;
 use domain::live::EndReason;
 use tokio::sync::watch;
 
@@ -40,17 +42,26 @@ struct Entries {
 #[derive(Debug)]
 struct Entry {
     place: u64,
-    auth_version: u64,
+    admitted: Admitted,
     generation: u64,
     /// What its connection was let in under; None of a session that was found waiting.
     grant: Option<Arc<Grant>>,
     orders: watch::Sender<Option<Order>>,
 }
 
-/// A publisher's entry. Leaves with [`Registry::leave`]; a later publisher of the same channel
-/// takes its place.
+/// Under which version of its channel's gate a publisher was let in.
+#[derive(Debug)]
+enum Admitted {
+    /// That is being read; the latest gate that was seen meanwhile, with why it cuts.
+    Unconfirmed(Option<(Gate, EndReason)>),
+    Under(u64),
+}
+
+/// A publisher's entry, taken away when dropped; a later publisher of the same channel takes its
+/// place.
 #[derive(Debug)]
 pub(crate) struct Place {
+    registry: Arc<Registry>,
     channel_id: ChannelId,
     number: u64,
     pub(crate) orders: Orders,
@@ -103,45 +114,79 @@ impl Registry {
         }
     }
 
-    /// Enters a publisher, or a session that waits for one. An earlier one of the channel, whose
-    /// grace timer this one made pointless, is no longer reachable.
-    pub(crate) fn enter(
-        &self,
+    /// Enters a publisher that has its lock and is still to be confirmed. An earlier one of the
+    /// channel, whose grace timer this one made pointless, is no longer reachable.
+    pub(crate) fn enter(self: &Arc<Self>, grant: &Arc<Grant>) -> Place {
+        let admitted = Admitted::Unconfirmed(None);
+        let mut entries = self.lock();
+        let (channel_id, generation) = (&grant.channel_id, grant.generation);
+        self.insert(&mut entries, channel_id, generation, admitted, Some(grant))
+    }
+
+    /// Enters a session that was found waiting for its publisher; None where somebody here answers
+    /// for it, or for a later one, already.
+    pub(crate) fn enter_waiting(
+        self: &Arc<Self>,
         channel_id: &ChannelId,
         generation: u64,
         auth_version: u64,
-        grant: Option<Arc<Grant>>,
+    ) -> Option<Place> {
+        let mut entries = self.lock();
+        let entry = entries.by_channel.get(channel_id);
+        let later = entry.is_some_and(|entry| entry.generation >= generation);
+        let taken = later || entries.claimed.contains_key(channel_id);
+        let admitted = Admitted::Under(auth_version);
+        (!taken).then(|| self.insert(&mut entries, channel_id, generation, admitted, None))
+    }
+
+    fn insert(
+        self: &Arc<Self>,
+        entries: &mut Entries,
+        channel_id: &ChannelId,
+        generation: u64,
+        admitted: Admitted,
+        grant: Option<&Arc<Grant>>,
     ) -> Place {
         let (sender, orders) = watch::channel(None);
-        let mut entries = self.lock();
         let number = entries.next_place;
         entries.next_place += 1;
         let entry = Entry {
             place: number,
-            auth_version,
+            admitted,
             generation,
-            grant,
+            grant: grant.cloned(),
             orders: sender,
         };
         entries.by_channel.insert(channel_id.clone(), entry);
         Place {
+            registry: Arc::clone(self),
             channel_id: channel_id.clone(),
             number,
             orders,
         }
     }
 
-    /// Says under which version a publisher was admitted in the end.
+    /// Says under which version a publisher was admitted in the end; one that a gate seen meanwhile
+    /// cuts is told so now.
     pub(crate) fn confirm(&self, place: &Place, auth_version: u64) {
         let mut entries = self.lock();
         let entry = entries.by_channel.get_mut(&place.channel_id);
         if let Some(entry) = entry.filter(|entry| entry.place == place.number) {
-            entry.auth_version = auth_version;
+            let seen = std::mem::replace(&mut entry.admitted, Admitted::Under(auth_version));
+            if let Admitted::Unconfirmed(Some((gate, reason))) = seen {
+                entry.cut(&gate, reason);
+            }
         }
     }
 
-    /// Takes a publisher's entry away, unless a later one stands there.
-    pub(crate) fn leave(&self, place: &Place) {
+    /// A channel's gate was read: its publisher is to end, for `reason`, where the gate cuts it.
+    pub(crate) fn cut(&self, channel_id: &ChannelId, gate: &Gate, reason: EndReason) {
+        if let Some(entry) = self.lock().by_channel.get_mut(channel_id) {
+            entry.cut(gate, reason);
+        }
+    }
+
+    fn leave(&self, place: &Place) {
         let mut entries = self.lock();
         if entries
             .by_channel
@@ -152,12 +197,14 @@ impl Registry {
         }
     }
 
-    /// The version a channel's publisher was admitted under.
-    pub(crate) fn auth_version(&self, channel_id: &ChannelId) -> Option<u64> {
-        self.lock()
-            .by_channel
-            .get(channel_id)
-            .map(|entry| entry.auth_version)
+    /// Whether a publisher of the channel may have been admitted under a lower version.
+    pub(crate) fn has_earlier(&self, channel_id: &ChannelId, auth_version: u64) -> bool {
+        let entries = self.lock();
+        let entry = entries.by_channel.get(channel_id);
+        entry.is_some_and(|entry| match entry.admitted {
+            Admitted::Unconfirmed(_) => true,
+            Admitted::Under(version) => version < auth_version,
+        })
     }
 
     /// Every channel that has a publisher here.
@@ -165,21 +212,28 @@ impl Registry {
         self.lock().by_channel.keys().cloned().collect()
     }
 
-    /// Tells a channel's publisher what to do.
-    pub(crate) fn order(&self, channel_id: &ChannelId, order: Order) {
+    /// Tells a channel's publisher to leave.
+    pub(crate) fn order_to_leave(&self, channel_id: &ChannelId) {
         if let Some(entry) = self.lock().by_channel.get(channel_id) {
-            entry.orders.send_replace(Some(order));
+            entry.order(Order::Leave);
         }
     }
 
-    /// Who has the lock of this generation, which this edge's epoch holds.
-    pub(crate) fn holder(&self, channel_id: &ChannelId, generation: u64) -> Held {
+    /// Who has the lock of this generation, which this edge's epoch holds. `asker` is the claim of
+    /// a publish on this very edge, which does not count.
+    pub(crate) fn holder(
+        &self,
+        channel_id: &ChannelId,
+        generation: u64,
+        asker: Option<&Claimed>,
+    ) -> Held {
         let entries = self.lock();
+        let claims = entries.claimed.get(channel_id).copied().unwrap_or_default();
         let entry = entries.by_channel.get(channel_id);
         let of_it = entry.filter(|entry| entry.generation == generation);
         match of_it.and_then(|entry| entry.grant.clone()) {
             Some(grant) => Held::By(grant),
-            None if entries.claimed.contains_key(channel_id) => Held::InTheMaking,
+            None if claims > u32::from(asker.is_some()) => Held::InTheMaking,
             None => Held::ByNobody,
         }
     }
@@ -202,6 +256,40 @@ impl Registry {
     fn lock(&self) -> MutexGuard<'_, Entries> {
         // The map is valid after every statement, so a panic elsewhere leaves nothing half done.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn cut(&mut self, gate: &Gate, reason: EndReason) {
+        match &mut self.admitted {
+            Admitted::Unconfirmed(seen) => {
+                let newer = seen
+                    .as_ref()
+                    .is_none_or(|(seen, _)| seen.auth_version < gate.auth_version);
+                if newer {
+                    *seen = Some((*gate, reason));
+                }
+            }
+            Admitted::Under(version) if is_cut(*version, gate) => self.order(Order::End(reason)),
+            Admitted::Under(_) => {}
+        }
+    }
+
+    /// An end is final: nothing else is ordered after it.
+    fn order(&self, order: Order) {
+        self.orders.send_if_modified(|standing| {
+            let open = !matches!(standing, Some(Order::End(_)));
+            if open {
+                *standing = Some(order);
+            }
+            open
+        });
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.registry.leave(self);
     }
 }
 
@@ -231,10 +319,33 @@ pub(crate) async fn next_order(orders: &mut Orders) -> Order {
 
 #[cfg(test)]
 mod tests {
+    use domain::{EdgeId, Owner};
+
     use super::*;
+    use crate::lease::Epoch;
 
     fn channel() -> ChannelId {
         ChannelId::from_random([1; 16])
+    }
+
+    fn grant(generation: u64) -> Arc<Grant> {
+        let epoch = Epoch::new(Owner {
+            edge_id: EdgeId::from_random([1; 16]),
+            epoch: 1,
+        });
+        Grant::new(epoch, channel(), generation)
+    }
+
+    fn gate(auth_version: u64, cut_before: u64) -> Gate {
+        Gate {
+            auth_version,
+            cut_before,
+            ..Gate::default()
+        }
+    }
+
+    fn ordered(place: &Place) -> Option<Order> {
+        *place.orders.borrow()
     }
 
     #[test]
@@ -248,29 +359,66 @@ mod tests {
 
     #[test]
     fn a_reconnected_publisher_is_not_removed_by_the_one_it_replaced() {
-        let registry = Registry::default();
-        let first = registry.enter(&channel(), 1, 1, None);
-        let mut second = registry.enter(&channel(), 2, 2, None);
-        registry.leave(&first);
-        assert_eq!(registry.auth_version(&channel()), Some(2));
-        registry.order(&channel(), Order::Leave);
-        assert_eq!(*second.orders.borrow_and_update(), Some(Order::Leave));
-        assert_eq!(*first.orders.borrow(), None);
+        let registry = Arc::new(Registry::default());
+        let (first, second) = (registry.enter(&grant(1)), registry.enter(&grant(2)));
+        registry.order_to_leave(&channel());
+        assert_eq!(ordered(&second), Some(Order::Leave));
+        assert_eq!(ordered(&first), None);
+        drop(first);
+        assert!(registry.answers_for(&channel(), 2));
+        drop(second);
+        assert!(!registry.knows(&channel()));
+    }
+
+    #[test]
+    fn a_session_that_is_found_waiting_displaces_nobody_who_came_back() {
+        let registry = Arc::new(Registry::default());
+        let claimed = registry.claim(&channel());
+        assert!(registry.enter_waiting(&channel(), 5, 1).is_none());
+        let publisher = registry.enter(&grant(6));
+        drop(claimed);
+        assert!(registry.enter_waiting(&channel(), 5, 1).is_none());
+        assert!(registry.enter_waiting(&channel(), 6, 1).is_none());
+        drop(publisher);
+        assert!(registry.enter_waiting(&channel(), 6, 1).is_some());
     }
 
     #[test]
     fn a_lock_that_nobody_here_answers_for_was_left_over() {
         let registry = Arc::new(Registry::default());
-        assert!(matches!(registry.holder(&channel(), 1), Held::ByNobody));
-        let claims = [registry.claim(&channel()), registry.claim(&channel())];
-        for claim in claims {
-            assert!(matches!(registry.holder(&channel(), 1), Held::InTheMaking));
-            drop(claim);
-        }
+        let held = |asker: Option<&Claimed>| registry.holder(&channel(), 1, asker);
+        assert!(matches!(held(None), Held::ByNobody));
+        let asker = registry.claim(&channel());
+        assert!(matches!(held(Some(&asker)), Held::ByNobody));
+        let other = registry.claim(&channel());
+        assert!(matches!(held(Some(&asker)), Held::InTheMaking));
+        drop((asker, other));
         assert!(!registry.answers_for(&channel(), 1));
-        let _waiting = registry.enter(&channel(), 1, 1, None);
-        assert!(registry.answers_for(&channel(), 1));
+        let publisher = registry.enter(&grant(1));
+        assert!(matches!(held(None), Held::By(_)));
         assert!(!registry.answers_for(&channel(), 2));
-        assert!(matches!(registry.holder(&channel(), 1), Held::ByNobody));
+        drop(publisher);
+    }
+
+    #[test]
+    fn a_cut_that_comes_while_a_publisher_is_confirmed_is_not_lost_and_an_older_one_is_moot() {
+        let registry = Arc::new(Registry::default());
+        for (admitted_under, expected) in [(2, Some(Order::End(EndReason::Revoked))), (3, None)] {
+            let place = registry.enter(&grant(1));
+            registry.cut(&channel(), &gate(3, 3), EndReason::Revoked);
+            assert_eq!(ordered(&place), None);
+            registry.confirm(&place, admitted_under);
+            assert_eq!(ordered(&place), expected);
+        }
+    }
+
+    #[test]
+    fn an_end_is_final() {
+        let registry = Arc::new(Registry::default());
+        let place = registry.enter(&grant(1));
+        registry.confirm(&place, 1);
+        registry.cut(&channel(), &gate(2, 2), EndReason::Disconnected);
+        registry.order_to_leave(&channel());
+        assert_eq!(ordered(&place), Some(Order::End(EndReason::Disconnected)));
     }
 }

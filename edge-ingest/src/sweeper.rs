@@ -6,15 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::channel::DEFAULT_GRACE;
 use domain::edge::Write;
-use domain::live::{Item, Written};
+use domain::live::{Item, State, Written};
 use domain::{ChannelId, Owner};
 use futures_util::StreamExt as _;
 use store::Error;
 use tokio::time::{MissedTickBehavior, sleep};
 
 use crate::clock;
+use crate::lease::FIRST_EPOCH;
 use crate::publisher::Session;
 use crate::shared::Shared;
 
@@ -38,37 +38,33 @@ pub(crate) fn start(edge: &Arc<Shared>, owner: Owner) {
 }
 
 async fn sweep(edge: Arc<Shared>, owner: Owner) {
-    // The epoch before it may have been cut short in its own sweep.
-    let before = Owner {
-        epoch: owner.epoch.saturating_sub(1),
+    // The epoch before it, where there was one, may have been cut short in its own sweep.
+    let earlier = (owner.epoch > FIRST_EPOCH).then(|| Owner {
+        epoch: owner.epoch - 1,
         ..owner.clone()
+    });
+    let everything = async {
+        let mut since = Duration::ZERO;
+        for look in LOOKS {
+            sleep(look.saturating_sub(since)).await;
+            since = look;
+            for owner in earlier.iter().chain([&owner]) {
+                give_back_all(&edge, owner).await;
+            }
+        }
+        let swept = Write::Swept {
+            owner: owner.clone(),
+        };
+        if let Err(error) = edge.services.store.write_edge(&swept).await {
+            tracing::debug!(%error, "cannot say that an epoch was swept");
+        }
     };
-    let mut since = Duration::ZERO;
-    for look in LOOKS {
-        let wait = look.saturating_sub(since);
-        since = look;
-        tokio::select! {
-            () = edge.stopping.cancelled() => return,
-            () = sleep(wait) => {}
-        }
-        for owner in [&before, &owner] {
-            give_back_all(&edge, owner).await;
-        }
-    }
-    match edge
-        .services
-        .store
-        .write_edge(&Write::Swept { owner })
-        .await
-    {
-        Ok(_) => {}
-        Err(error) => tracing::debug!(%error, "cannot say that an epoch was swept"),
-    }
+    until_it_stops(&edge, everything).await;
 }
 
 /// Gives back everything that names `owner`; repeats the look until the store answers.
 async fn give_back_all(edge: &Arc<Shared>, owner: &Owner) {
-    while !edge.stopping.is_cancelled() {
+    loop {
         match edge.services.store.held_by(owner).await {
             Ok(channels) => {
                 return futures_util::stream::iter(channels)
@@ -90,30 +86,51 @@ async fn give_back_all(edge: &Arc<Shared>, owner: &Owner) {
 pub(crate) async fn run(edge: Arc<Shared>) {
     let mut looks = tokio::time::interval(OWN_LOCKS_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = edge.stopping.cancelled() => return,
-            _ = looks.tick() => {}
+    let for_ever = async {
+        loop {
+            looks.tick().await;
+            settle_all_own(&edge).await;
         }
-        let owner = edge.fleet.epoch().owner.clone();
-        match edge.services.store.held_by(&owner).await {
-            Ok(channels) => {
-                // A thousand publishers that are here cost one query, and no reads.
-                for channel_id in channels.iter().filter(|id| !edge.registry.knows(id)) {
-                    settle(&edge, channel_id, &owner).await;
-                }
-            }
-            Err(error) => tracing::debug!(%error, "cannot look for own locks"),
-        }
+    };
+    until_it_stops(&edge, for_ever).await;
+}
+
+/// What is left undone when the edge stops another edge or the reaper does.
+async fn until_it_stops(edge: &Shared, sweeping: impl Future<Output = ()>) {
+    tokio::select! {
+        () = edge.stopping.cancelled() => {}
+        () = sweeping => {}
     }
 }
 
+async fn settle_all_own(edge: &Arc<Shared>) {
+    let owner = edge.fleet.epoch().owner.clone();
+    match edge.services.store.held_by(&owner).await {
+        Ok(channels) => {
+            // A thousand publishers that are here cost one query, and no reads.
+            for channel_id in channels.iter().filter(|id| !edge.registry.knows(id)) {
+                settle(edge, channel_id, &owner).await;
+            }
+        }
+        Err(error) => tracing::debug!(%error, "cannot look for own locks"),
+    }
+}
+
+/// Gives one channel's lock of the present epoch back, where nobody here answers for it. False where
+/// the store did not answer.
+pub(crate) async fn settle_own(edge: Arc<Shared>, channel_id: ChannelId) -> bool {
+    let owner = edge.fleet.epoch().owner.clone();
+    settle(&edge, &channel_id, &owner).await
+}
+
 /// Gives one channel's lock back where it names `owner` and nobody here answers for it.
-pub(crate) async fn settle(edge: &Arc<Shared>, channel_id: &ChannelId, owner: &Owner) {
-    if let Err(error) = try_to_settle(edge, channel_id, owner).await {
+async fn settle(edge: &Arc<Shared>, channel_id: &ChannelId, owner: &Owner) -> bool {
+    let settled = try_to_settle(edge, channel_id, owner).await;
+    if let Err(error) = &settled {
         edge.metrics.store_errors.inc();
         tracing::warn!(%channel_id, %owner, %error, "cannot give a lock back");
     }
+    settled.is_ok()
 }
 
 async fn try_to_settle(
@@ -126,27 +143,36 @@ async fn try_to_settle(
     let Some(item) = item.filter(|item| item.owner.as_ref() == Some(owner)) else {
         return Ok(());
     };
-    if edge
-        .registry
-        .answers_for(channel_id, item.version.generation)
-    {
+    let generation = item.version.generation;
+    if edge.registry.answers_for(channel_id, generation) {
         return Ok(());
     }
     // The gate is read before the session waits, so that a cut after this finds it.
     let gate = store.gate(channel_id).await?;
-    let channel = store.channel(channel_id).await?;
-    let grace = channel
-        .as_ref()
-        .map_or(DEFAULT_GRACE, |channel| channel.grace);
-    let Some(item) = let_go(edge, item, grace).await? else {
+    // A channel that was deleted has nobody to show it to; the reaper ends it.
+    let Some(channel) = store.channel(channel_id).await? else {
         return Ok(());
     };
-    // A channel that was deleted has nobody to show it to; the reaper ends it.
-    if let Some(channel) = channel {
-        let session = Session::found(edge, channel.user_id, item, gate.auth_version);
-        edge.tasks.spawn_on(session.wait_out(grace), &edge.runtime);
+    let wait = wait_for(edge, &item, channel.grace);
+    if let Some(item) = let_go(edge, item, channel.grace).await?
+        && let Some(session) = Session::found(edge, channel.user_id, item, gate.auth_version)
+    {
+        edge.tasks.spawn_on(session.wait_out(wait), &edge.runtime);
     }
     Ok(())
+}
+
+/// How long the session will wait: what is left of a grace that this edge itself wrote; the whole of
+/// any other, because how long it has run is known by another's clock only.
+fn wait_for(edge: &Shared, item: &Item, grace: Duration) -> Duration {
+    let own = item
+        .owner
+        .as_ref()
+        .is_some_and(|owner| owner.edge_id == edge.fleet.epoch().owner.edge_id);
+    let until = item
+        .grace_until
+        .filter(|_| own && item.state == State::Grace);
+    until.map_or(grace, |until| grace.min(until.since(clock::now())))
 }
 
 /// Writes what the loss of its holder leaves; None where somebody was faster.

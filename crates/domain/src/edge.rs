@@ -201,7 +201,10 @@ impl Write {
 /// Whether an owner's epoch is over, given its edge's item: missing, a later epoch, or fenced.
 #[must_use]
 pub fn is_dead(owner: &Owner, found: Option<&Edge>) -> bool {
-    found.is_none_or(|edge| edge.epoch > owner.epoch || edge.state == State::Fenced)
+    found.is_none_or(|edge| {
+        let fenced = edge.epoch == owner.epoch && edge.state == State::Fenced;
+        edge.epoch > owner.epoch || fenced
+    })
 }
 
 #[cfg(test)]
@@ -234,6 +237,7 @@ mod tests {
         assert!(is_dead(&owner, Some(&edge(2, State::Fenced))));
         assert!(!is_dead(&owner, Some(&edge(2, State::Up))));
         assert!(!is_dead(&owner, Some(&edge(2, State::Draining))));
+        assert!(!is_dead(&owner, Some(&edge(1, State::Fenced))));
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Status {
                 grace_until: None,
             },
             State::Grace | State::Starting
-                if item.grace_until.is_none() || item.is_abandoned(now) =>
+                if item.grace_until.is_none() || item.is_long_past_its_grace(now) =>
             {
                 Self::offline(item.version, item.ended_at)
             }

@@ -1,14 +1,17 @@
 //! The bounds of every call to DynamoDB, and what its answers say of the time.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_dynamodb::config::interceptors::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use domain::Timestamp;
 
 /// Longest wait for a connection: within an attempt, so that a store that cannot be reached is
@@ -47,10 +50,18 @@ pub fn config_for(sdk: &aws_config::SdkConfig) -> Builder {
 }
 
 /// Tells the store's own time, from the `Date` of each answer, to whoever wants to set a clock by it.
-/// It is in whole seconds, and as old as the answer was under way.
+/// It is in whole seconds; how long the answer was under way is told with it.
 pub struct DateObserver<F>(F);
 
-impl<F: Fn(Timestamp) + Send + Sync> DateObserver<F> {
+/// When an attempt was sent.
+#[derive(Debug)]
+struct Sent(Instant);
+
+impl Storable for Sent {
+    type Storer = StoreReplace<Self>;
+}
+
+impl<F: Fn(Timestamp, Duration) + Send + Sync> DateObserver<F> {
     /// Calls `observe` for each answer that has a date.
     pub const fn new(observe: F) -> Self {
         Self(observe)
@@ -63,22 +74,33 @@ impl<F> fmt::Debug for DateObserver<F> {
     }
 }
 
-impl<F: Fn(Timestamp) + Send + Sync> Intercept for DateObserver<F> {
+impl<F: Fn(Timestamp, Duration) + Send + Sync> Intercept for DateObserver<F> {
     fn name(&self) -> &'static str {
         "DateObserver"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        config.interceptor_state().store_put(Sent(Instant::now()));
+        Ok(())
     }
 
     fn read_before_deserialization(
         &self,
         context: &BeforeDeserializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let date = context.response().headers().get("date");
         let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
         let millis = date.and_then(|date| u64::try_from(date.to_millis().ok()?).ok());
-        if let Some(millis) = millis {
-            (self.0)(Timestamp::from_millis(millis));
+        let sent = config.load::<Sent>();
+        if let Some((millis, Sent(sent))) = millis.zip(sent) {
+            (self.0)(Timestamp::from_millis(millis), sent.elapsed());
         }
         Ok(())
     }

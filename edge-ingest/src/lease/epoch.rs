@@ -62,7 +62,7 @@ impl Epoch {
         self.deadline.store(deadline.micros(), Ordering::Release);
     }
 
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.hold_until(Moment::default());
         self.over.cancel();
     }

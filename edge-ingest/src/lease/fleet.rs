@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use domain::edge::{Edge, Write};
+use domain::edge::{Edge, State, Write};
 use domain::lease::{Lease, Phase, Watch};
 use domain::{EdgeId, Owner};
 use tokio::sync::watch;
@@ -66,6 +66,11 @@ impl Fleet {
             lock(&self.others).wait_anew(asker, now);
         }
         reaches
+    }
+
+    /// This edge takes nobody any more, in a later epoch either.
+    pub(crate) fn drain(&self) {
+        lock(&self.registration).state = State::Draining;
     }
 
     /// Something was learned of the others.
@@ -135,15 +140,16 @@ impl Fleet {
     }
 
     /// The store has forgotten this edge: it was silent for so long that its locks were all given
-    /// back. It registers as a new one.
-    pub(super) fn start_over(&self) -> Owner {
+    /// back; or an earlier registration of this epoch was made, its answer lost, and it was fenced
+    /// since. It registers as a new one.
+    pub(super) fn start_over(&self) {
         let mut lease = lock(&self.lease);
         let mut registration = lock(&self.registration);
         registration.id = EdgeId::from_random(clock::random());
         registration.epoch = FIRST_EPOCH;
         *lease = Lease::new(registration.id.clone());
         *lock(&self.others) = Watch::new(registration.id.clone());
-        self.begin(&mut registration, lease.owner())
+        self.begin(&mut registration, lease.owner());
     }
 
     fn begin(&self, registration: &mut Edge, owner: &Owner) -> Owner {

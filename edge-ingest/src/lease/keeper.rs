@@ -92,7 +92,7 @@ fn rejected(edge: &Arc<Shared>, write: &Write) {
             edge.fleet.decide(|lease| lease.rejected(heartbeat.epoch));
         }
         Write::Boot(_) | Write::Renew(_) => {
-            tracing::warn!(edge_id = %write.edge_id(), "forgotten by the fleet: registering as a new edge");
+            tracing::warn!(edge_id = %write.edge_id(), "this edge's registration is not its own any more: registering as a new edge");
             edge.fleet.start_over();
         }
         Write::Drain { .. } | Write::Fence { .. } | Write::Swept { .. } => {}
@@ -115,14 +115,29 @@ async fn observe(edge: &Arc<Shared>, sweeps: &Sweeps) {
         let began = clock::boot();
         let read = timeout(POLL, store.edges()).await;
         let now = clock::boot();
-        edge.fleet.learn(|others| match read {
-            Ok(Ok(edges)) => others.received(began, now, edges),
-            Ok(Err(_)) | Err(_) => others.missed(now),
+        let edges = read_in_time(edge, read);
+        edge.fleet.learn(|others| match edges {
+            Some(edges) => others.received(began, now, edges),
+            None => others.missed(now),
         });
         fence_silent(edge, sweeps).await;
         sweep_dead(edge, sweeps);
         sleep(until_next_look(edge, began)).await;
     }
+}
+
+fn read_in_time(
+    edge: &Shared,
+    read: Result<Result<Vec<Edge>, store::Error>, tokio::time::error::Elapsed>,
+) -> Option<Vec<Edge>> {
+    let error = match read {
+        Ok(Ok(edges)) => return Some(edges),
+        Ok(Err(error)) => error.to_string(),
+        Err(late) => late.to_string(),
+    };
+    edge.metrics.store_errors.inc();
+    tracing::debug!(error, "the other edges could not be read");
+    None
 }
 
 fn until_next_look(edge: &Shared, began: Moment) -> Duration {
@@ -242,7 +257,8 @@ async fn ask_all(edge: &Arc<Shared>, others: Vec<Edge>) {
     edge.fleet.decide(|lease| lease.ask(asked, ids));
     let questions = others.iter().map(async |other| {
         if edge.peers.is_store_away_for(edge, other).await {
-            edge.fleet.decide(|lease| lease.agreed(&other.id, asked));
+            edge.fleet
+                .decide(|lease| lease.agreed(&other.id, asked, clock::boot()));
         }
     });
     join_all(questions).await;

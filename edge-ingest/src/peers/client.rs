@@ -26,8 +26,17 @@ const QUESTIONS: u32 = 2;
 /// The way to the other edges.
 #[derive(Debug)]
 pub(crate) struct Peers {
-    client: reqwest::Client,
+    /// For publishes.
+    yields: reqwest::Client,
+    /// For the lease's thread: connections are driven by the runtime that opened them.
+    outages: reqwest::Client,
     secret: Option<FleetSecret>,
+}
+
+fn client() -> reqwest::Client {
+    // Without TLS and proxies there is nothing in a client that can fail.
+    let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN);
+    client.build().unwrap_or_default()
 }
 
 /// Why there is no answer.
@@ -37,20 +46,20 @@ enum Unanswered {
     NoWay,
     #[error("{0}")]
     Http(#[from] reqwest::Error),
-    #[error("the question cannot be written: {0}")]
+    #[error("question or answer is no JSON of ours: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("the answer is not signed with the fleet's secret")]
+    Forged,
 }
 
 impl Peers {
     /// Asks nobody where there is no secret.
     pub(crate) fn new(secret: Option<FleetSecret>) -> Self {
-        // Without TLS and proxies there is nothing in a client that can fail.
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(ANSWER_WITHIN)
-            .build()
-            .unwrap_or_default();
-        Self { client, secret }
+        Self {
+            yields: client(),
+            outages: client(),
+            secret,
+        }
     }
 
     /// Asks the edge that holds a lock to give it up.
@@ -69,8 +78,13 @@ impl Peers {
             generation,
         };
         for _ in 0..QUESTIONS {
-            let answer =
-                self.ask::<_, YieldAnswer>(address.as_deref(), holder, YIELD_PATH, &question);
+            let answer = self.ask::<_, YieldAnswer>(
+                &self.yields,
+                address.as_deref(),
+                holder,
+                YIELD_PATH,
+                &question,
+            );
             match answer.await {
                 Ok(answer) if Yield::from(answer.holder) == Yield::Silent => {}
                 Ok(answer) => return answer.holder.into(),
@@ -88,7 +102,8 @@ impl Peers {
             edge_id: edge.fleet.epoch().owner.edge_id.clone(),
         };
         let (address, target) = (other.peer_address.as_deref(), other.owner());
-        let answer = self.ask::<_, OutageAnswer>(address, &target, OUTAGE_PATH, &question);
+        let answer =
+            self.ask::<_, OutageAnswer>(&self.outages, address, &target, OUTAGE_PATH, &question);
         match answer.await {
             Ok(answer) => !answer.reaches_store,
             Err(error) => {
@@ -100,6 +115,7 @@ impl Peers {
 
     async fn ask<Q: Serialize + Sync, A: DeserializeOwned>(
         &self,
+        client: &reqwest::Client,
         address: Option<&str>,
         target: &Owner,
         path: &str,
@@ -115,15 +131,23 @@ impl Peers {
             nonce: &nonce,
             body: &body,
         };
-        let request = self
-            .client
+        let request = client
             .post(format!("http://{address}{path}"))
             .header(CONTENT_TYPE, "application/json")
             .header(TARGET, target.to_string())
             .header(TIME, call.at.millis())
             .header(NONCE, &nonce)
             .header(SIGNATURE, call.signature(secret));
-        let answer = request.body(body).send().await?.error_for_status()?;
-        Ok(answer.json().await?)
+        let answer = request.body(body.clone()).send().await?;
+        let answer = answer.error_for_status()?;
+        let signature = answer.headers().get(SIGNATURE).cloned();
+        let answered = answer.bytes().await?;
+        let signed = signature
+            .is_some_and(|signature| call.is_answered(secret, &answered, signature.as_bytes()));
+        if signed {
+            Ok(serde_json::from_slice(&answered)?)
+        } else {
+            Err(Unanswered::Forged)
+        }
     }
 }

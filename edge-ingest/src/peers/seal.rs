@@ -60,8 +60,7 @@ pub(super) enum Rejection {
 
 impl Call<'_> {
     fn mac(&self, secret: &FleetSecret) -> Hmac<Sha256> {
-        #[allow(clippy::expect_used, reason = "HMAC takes a key of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(&secret.0).expect("any length");
+        let mut mac = mac(secret);
         let at = self.at.millis();
         // The body goes last: nothing before it can hold a line break.
         mac.update(
@@ -79,6 +78,37 @@ impl Call<'_> {
     pub(super) fn signature(&self, secret: &FleetSecret) -> String {
         domain::id::hex(&self.mac(secret).finalize().into_bytes())
     }
+
+    /// Over the question's signature and the answer: nobody else can have answered this very call.
+    fn answer_mac(&self, secret: &FleetSecret, answer: &[u8]) -> Hmac<Sha256> {
+        let mut mac = mac(secret);
+        mac.update(b"answer\n");
+        mac.update(self.signature(secret).as_bytes());
+        mac.update(answer);
+        mac
+    }
+
+    /// The answer's signature, in hexadecimal digits.
+    pub(super) fn answer_signature(&self, secret: &FleetSecret, answer: &[u8]) -> String {
+        domain::id::hex(&self.answer_mac(secret, answer).finalize().into_bytes())
+    }
+
+    /// Whether an answer was signed for this call.
+    pub(super) fn is_answered(
+        &self,
+        secret: &FleetSecret,
+        answer: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        let signature = std::str::from_utf8(signature).ok().and_then(unhex);
+        let mac = self.answer_mac(secret, answer);
+        signature.is_some_and(|signature| mac.verify_slice(&signature).is_ok())
+    }
+}
+
+fn mac(secret: &FleetSecret) -> Hmac<Sha256> {
+    #[allow(clippy::expect_used, reason = "HMAC takes a key of any length")]
+    Hmac::<Sha256>::new_from_slice(&secret.0).expect("any length")
 }
 
 /// Checks calls, and remembers those that were taken.
@@ -166,6 +196,23 @@ mod tests {
         let signature = call.signature(&secret(1));
         assert_eq!(gate.take(&call, &signature, NOW), Ok(()));
         assert_eq!(gate.take(&call, &signature, NOW), Err(Rejection::Repeated));
+    }
+
+    #[test]
+    fn an_answer_is_believed_for_the_call_that_it_was_signed_for() {
+        let (one, two) = (owner(1), owner(2));
+        let (asked, other) = (call(&one, b"{}"), call(&two, b"{}"));
+        let signature = asked.answer_signature(&secret(1), b"yes");
+        let believed = |call: &Call<'_>, answer: &[u8], signature: &str| {
+            call.is_answered(&secret(1), answer, signature.as_bytes())
+        };
+        assert!(believed(&asked, b"yes", &signature));
+        assert!(!believed(&asked, b"no", &signature));
+        assert!(!believed(&other, b"yes", &signature));
+        let foreign = asked.answer_signature(&secret(2), b"yes");
+        assert!(!believed(&asked, b"yes", &foreign));
+        // A question's own signature sent back answers nothing.
+        assert!(!believed(&asked, b"{}", &asked.signature(&secret(1))));
     }
 
     #[test]

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::authorization::{Admission, Answer, Known, admit as decide};
-use domain::channel::Channel;
-use domain::live::{Claim, EndReason, Item};
+use domain::channel::{Channel, MAX_GRACE};
+use domain::live::{Claim, EndReason, Item, State};
 use domain::{AttemptId, Refusal, SessionId, StreamKeyHash};
 
+use super::session::Session;
 use super::{Publish, lock};
 use crate::clock;
 use crate::grant::Grant;
@@ -52,6 +53,9 @@ pub(super) async fn admit(
     publish: &Publish,
     line: &mut PublisherEnd,
 ) -> Result<Admitted, NotAdmitted> {
+    if !epoch.is_held(clock::boot()) {
+        return Err(Refusal::ServiceUnavailable.into());
+    }
     let key = publish.attempted.presented.key.as_ref().map_err(|malformed| {
         tracing::debug!(key = %publish.attempted.presented.fingerprint, %malformed, "not a stream key");
         Refusal::Unauthorized
@@ -62,13 +66,13 @@ pub(super) async fn admit(
     let claim = claim(epoch, publish, &known);
     let claimed = edge.registry.claim(channel_id);
     let (item, claimed) = lock::acquire(edge, epoch, claim, claimed, line).await?;
-    let generation = item.version.generation;
-    let grant = Grant::new(Arc::clone(epoch), channel_id.clone(), generation);
+    let grant = Grant::new(
+        Arc::clone(epoch),
+        channel_id.clone(),
+        item.version.generation,
+    );
     // Entered before the gate is read, so that a cut after that read finds it.
-    let entered = Some(Arc::clone(&grant));
-    let place = edge
-        .registry
-        .enter(channel_id, generation, known.auth_version, entered);
+    let place = edge.registry.enter(&grant);
     drop(claimed);
     let confirmed = match confirm(edge, &hash, &known).await {
         Ok(_) if !epoch.is_held(clock::boot()) => Err(Refusal::ServiceUnavailable),
@@ -86,11 +90,22 @@ pub(super) async fn admit(
             })
         }
         Err(refusal) => {
-            lock::give_back(edge, &item, EndReason::Revoked).await;
-            edge.registry.leave(&place);
+            let left = lock::give_back(edge, &item, EndReason::Revoked).await;
+            if let Some(item) = left.filter(|item| item.state == State::Grace) {
+                keep_waiting(edge, known, item, place);
+            }
             Err(refusal.into())
         }
     }
+}
+
+/// A session that was to be resumed waits on: its timer's holder saw another generation.
+fn keep_waiting(edge: &Arc<Shared>, known: Known, item: Item, place: Place) {
+    edge.registry.confirm(&place, known.auth_version);
+    let until = item.grace_until.unwrap_or_default();
+    let left = until.since(clock::now()).min(MAX_GRACE);
+    let session = Session::new(edge, known.key.user_id, item, place);
+    edge.tasks.spawn(session.wait_out(left));
 }
 
 async fn look_up(edge: &Shared, hash: &StreamKeyHash) -> Result<Known, Refusal> {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::live::{EndReason, State, Write};
+use domain::live::{EndReason, Item, State, Write};
 use domain::metrics::Sampler;
 
 use super::admission::Admitted;
@@ -57,11 +57,17 @@ pub(super) struct Publisher {
 pub(super) async fn run(mut publisher: Box<Publisher>, slot: Slot) {
     let waits = publisher.flow().await;
     drop(slot);
-    let session = &mut publisher.session;
     if let Some(grace) = waits {
-        Box::pin(session.wait_for_return(grace)).await;
+        Box::pin(publisher.session.wait_for_return(grace)).await;
     }
-    session.edge.registry.leave(&session.place);
+}
+
+/// Whatever ends a publisher's task, nothing more is handed on for it.
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.grant.take_back();
+        self.grant.gave_back();
+    }
 }
 
 impl Publisher {
@@ -69,6 +75,7 @@ impl Publisher {
         edge: &Arc<Shared>,
         publish: Publish,
         line: PublisherEnd,
+        holding: Holding,
         admitted: Admitted,
     ) -> Box<Self> {
         let Admitted {
@@ -83,7 +90,7 @@ impl Publisher {
             publish,
             line,
             grace,
-            holding: Some(grant.epoch.hold()),
+            holding: Some(holding),
             grant,
             sampler: Sampler::default(),
         })
@@ -142,7 +149,8 @@ impl Publisher {
             now: clock::now(),
         };
         let over = self.grant.epoch.over();
-        let Some(item) = persist(&self.session.edge, &write, Some(over)).await else {
+        let write = || Some(write.clone());
+        let Some(item) = persist(&self.session.edge, write, Some(over)).await else {
             return self.lost();
         };
         self.session.item = item;
@@ -192,14 +200,16 @@ impl Publisher {
     async fn end(&mut self, reason: EndReason) -> Next {
         self.stop_media().await;
         let write = self.session.item.end(clock::now(), reason);
-        self.leave_with(write).await
+        self.leave_with(|_| write.clone()).await
     }
 
-    /// The publisher is gone without a goodbye, or is told to come back elsewhere.
+    /// The publisher is gone without a goodbye, or is told to come back elsewhere. A grace is whole
+    /// from when it is written, however long the store was away.
     async fn drop_out(&mut self) -> Next {
         self.stop_media().await;
-        let write = self.session.item.dropped(clock::now(), self.grace);
-        self.leave_with(write).await
+        let grace = self.grace;
+        self.leave_with(|item| item.dropped(clock::now(), grace))
+            .await
     }
 
     async fn stop_media(&mut self) {
@@ -212,22 +222,21 @@ impl Publisher {
         }
     }
 
-    async fn leave_with(&mut self, write: Option<Write>) -> Next {
-        let Some(write) = write else {
-            return Next::Over;
-        };
-        if !self.session.write(&write).await {
+    async fn leave_with(&mut self, write: impl Fn(&Item) -> Option<Write>) -> Next {
+        let was = self.session.item.state;
+        if !self.session.write(write).await {
             return self.lost();
         }
         self.grant.gave_back();
         self.session.show_end().await;
         let item = &self.session.item;
-        if item.state == State::Grace {
-            // What is left of an earlier grace where no media came; the whole one otherwise.
-            let promised = item.grace_until.map(|until| until.since(clock::now()));
-            Next::Wait(promised.map_or(self.grace, |promised| promised.min(self.grace)))
-        } else {
-            Next::Over
+        match (was, item.state, item.grace_until) {
+            // Where no media came the earlier grace goes on.
+            (State::Starting, State::Grace, Some(until)) => {
+                Next::Wait(until.since(clock::now()).min(self.grace))
+            }
+            (_, State::Grace, _) => Next::Wait(self.grace),
+            (_, State::Offline | State::Starting | State::Live, _) => Next::Over,
         }
     }
 
@@ -237,7 +246,7 @@ impl Publisher {
         self.holding = None;
         self.line.close.cancel();
         tracing::warn!(channel_id = %self.grant.channel_id, generation = self.grant.generation,
-            "lost the lock: another publisher or the reaper has it");
+            "lost the lock: somebody else has written on it, or the store did not answer to the end");
         Next::Over
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::channel::DEFAULT_GRACE;
-use domain::live::{Attempt, Claim, EndReason, Item, Step, Write, Written, Yield};
+use domain::live::{Attempt, Claim, EndReason, Item, PARK, Step, Write, Written, Yield};
 use domain::{Moment, Owner, Refusal, edge};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -22,13 +22,15 @@ use crate::registry::Claimed;
 use crate::shared::Shared;
 use crate::yielding::ask_here;
 
-/// Between two repetitions of a write without a definite answer.
+/// Between two repetitions of a write without a definite answer, at least; twice that at most, so
+/// that a thousand publishers do not come back to a store in one moment.
 const REPEAT_AFTER: Duration = Duration::from_millis(500);
 /// How much longer a write is repeated once the edge stops; then another edge or the reaper
 /// finds its epoch over.
 const REPEAT_WHILE_STOPPING: Duration = Duration::from_secs(3);
-/// How long a publisher of this very edge may take to stop and write what it leaves.
-const YIELD_HERE_WITHIN: Duration = Duration::from_secs(1);
+/// How long a publisher of this very edge may take to stop and write what it leaves: there are no
+/// heartbeats of one's own to wait for instead.
+const YIELD_HERE_WITHIN: Duration = PARK;
 
 /// A publish on its way to the lock.
 struct Way<'way> {
@@ -64,7 +66,10 @@ pub(super) async fn acquire(
             Step::Write(write) => way.write(write).await?,
             Step::Sweep(item) => way.sweep(&item).await?,
             Step::Learn(owner) => way.learn(&owner).await?,
-            Step::Ask(item) => way.ask(&item).await,
+            Step::Ask(item) => tokio::select! {
+                () = line.left() => return Err(NotAdmitted::Left),
+                step = way.ask(&item) => step,
+            },
             Step::Park { until } => way.park(until, line).await?,
             Step::Acquired(item) => {
                 let claimed = way.claimed.take();
@@ -144,7 +149,8 @@ impl Way<'_> {
         };
         let (channel_id, generation) = (&item.channel_id, item.version.generation);
         if *owner == self.epoch.owner {
-            return ask_here(self.edge, channel_id, generation, YIELD_HERE_WITHIN).await;
+            let (edge, asker) = (self.edge, self.claimed.as_ref());
+            return ask_here(edge, channel_id, generation, asker, YIELD_HERE_WITHIN).await;
         }
         let peers = &self.edge.peers;
         peers
@@ -176,7 +182,8 @@ impl Way<'_> {
         let (edge, over) = (Arc::clone(self.edge), self.epoch.over().clone());
         let claimed = self.claimed.take();
         self.edge.tasks.spawn(async move {
-            if let Some(item) = persist(&edge, &write, Some(&over)).await {
+            let owed = || Some(write.clone());
+            if let Some(item) = persist(&edge, owed, Some(&over)).await {
                 give_back(&edge, &item, EndReason::NoMedia).await;
             }
             drop(claimed);
@@ -185,27 +192,29 @@ impl Way<'_> {
 }
 
 /// Gives a lock back that no media was taken under: a session that waited to be resumed goes on
-/// waiting, unless the reason is that its key is dead.
-pub(super) async fn give_back(edge: &Shared, item: &Item, reason: EndReason) {
-    let now = clock::now();
-    let kept = item
-        .dropped(now, Duration::ZERO)
-        .filter(|write| matches!(write, Write::Grace { .. }));
-    if let Some(write) = kept.or_else(|| item.end(now, reason)) {
-        persist(edge, &write, None).await;
-    }
+/// waiting, unless the reason is that its key is dead. Returns what is left.
+pub(super) async fn give_back(edge: &Shared, item: &Item, reason: EndReason) -> Option<Item> {
+    let write = || {
+        let now = clock::now();
+        let kept = item
+            .dropped(now, Duration::ZERO)
+            .filter(|write| matches!(write, Write::Grace { .. }));
+        kept.or_else(|| item.end(now, reason))
+    };
+    persist(edge, write, None).await
 }
 
-/// Repeats a write until the store gives a definite answer, or `until` is fired. None where it is
-/// known not to be done, or there was no answer in time.
+/// Makes a write, anew as of each try, until the store gives a definite answer or `until` is fired.
+/// None where it is known not to be done, or there was no answer in time.
 pub(super) async fn persist(
     edge: &Shared,
-    write: &Write,
+    write: impl Fn() -> Option<Write>,
     until: Option<&CancellationToken>,
 ) -> Option<Item> {
     let mut stop_at: Option<Instant> = None;
     loop {
-        match edge.services.store.write_live(write).await {
+        let write = write()?;
+        match edge.services.store.write_live(&write).await {
             Ok(Written::Done(item)) => return Some(item),
             Ok(Written::Rejected(found)) => {
                 tracing::debug!(channel_id = %write.channel_id(), ?found, "the lock is not ours any more");
@@ -226,7 +235,7 @@ pub(super) async fn persist(
                 return None;
             }
         }
-        sleep(REPEAT_AFTER).await;
+        sleep(rand::random_range(REPEAT_AFTER..2 * REPEAT_AFTER)).await;
     }
 }
 

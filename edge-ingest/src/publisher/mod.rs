@@ -41,6 +41,8 @@ pub(crate) async fn run(edge: Arc<Shared>, publish: Publish, mut line: Publisher
     // Boxed, like every step that is over before media flows: what a publisher's task holds while it
     // waits for the next second is then small.
     let epoch = edge.fleet.epoch();
+    // From here on the next epoch does not begin before this publish is over.
+    let holding = epoch.hold();
     let verdict = Box::pin(admission::admit(&edge, &epoch, &publish, &mut line)).await;
     let waited = publish.requested_at.elapsed();
     edge.metrics.admission_seconds.observe(waited.as_secs_f64());
@@ -52,7 +54,8 @@ pub(crate) async fn run(edge: Arc<Shared>, publish: Publish, mut line: Publisher
     edge.metrics.publishes_started.inc();
     // A connection that is gone by now is found dropped by the life's first look.
     line.answer(Ok(Arc::clone(&admitted.grant)));
-    life::run(Publisher::new(&edge, publish, line, admitted), slot).await;
+    let publisher = Publisher::new(&edge, publish, line, holding, admitted);
+    life::run(publisher, slot).await;
 }
 
 fn refuse(edge: &Arc<Shared>, publish: &Publish, line: &mut PublisherEnd, refusal: Refusal) {

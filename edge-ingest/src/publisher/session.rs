@@ -24,18 +24,19 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// One whose holder was lost, found on the item that it left.
+    /// One whose holder was lost, found on the item that it left; None where somebody here answers
+    /// for it, or has resumed it, by now.
     pub(crate) fn found(
         edge: &Arc<Shared>,
         user_id: UserId,
         item: Item,
         auth_version: u64,
-    ) -> Self {
-        let generation = item.version.generation;
+    ) -> Option<Self> {
+        let (channel_id, generation) = (&item.channel_id, item.version.generation);
         let place = edge
             .registry
-            .enter(&item.channel_id, generation, auth_version, None);
-        Self::new(edge, user_id, item, place)
+            .enter_waiting(channel_id, generation, auth_version)?;
+        Some(Self::new(edge, user_id, item, place))
     }
 
     pub(super) fn new(edge: &Arc<Shared>, user_id: UserId, item: Item, place: Place) -> Self {
@@ -55,7 +56,6 @@ impl Session {
         if self.item.state == State::Grace {
             self.wait_for_return(grace).await;
         }
-        self.edge.registry.leave(&self.place);
     }
 
     /// In GRACE: until `grace` and a little more has passed, somebody resumed the session, or it is
@@ -71,19 +71,20 @@ impl Session {
             },
             () = tokio::time::sleep_until(deadline) => EndReason::Dropped,
         };
-        let Some(write) = self.item.offline(clock::now(), reason) else {
-            return;
-        };
-        if self.write(&write).await {
+        let write = self.item.offline(clock::now(), reason);
+        if self.write(|_| write.clone()).await {
             self.show_end().await;
         }
     }
 
-    /// Makes a write on the item; false where the lock is somebody else's by now.
-    pub(super) async fn write(&mut self, write: &Write) -> bool {
-        let left = persist(&self.edge, write, None).await;
+    /// Makes a write on the item, anew as of each try; false where the lock is somebody else's by
+    /// now, or the store did not answer until the edge's end.
+    pub(super) async fn write(&mut self, write: impl Fn(&Item) -> Option<Write>) -> bool {
+        let left = persist(&self.edge, || write(&self.item), None).await;
         let done = left.is_some();
-        self.item = left.unwrap_or_else(|| self.item.clone());
+        if let Some(item) = left {
+            self.item = item;
+        }
         done
     }
 

@@ -155,9 +155,10 @@ impl Lease {
         }
     }
 
-    /// The store says that this epoch is over: it was fenced.
+    /// The store says that this epoch is over: it was fenced, be it before the answer to its
+    /// registration came.
     pub fn rejected(&mut self, epoch: u64) {
-        if epoch == self.owner.epoch && self.phase == Phase::Up {
+        if epoch == self.owner.epoch {
             self.phase = Phase::Over;
         }
     }
@@ -186,12 +187,6 @@ impl Lease {
         self.acknowledged + HEARTBEAT
     }
 
-    /// Whether the next heartbeat is due.
-    #[must_use]
-    pub fn is_late(&self, now: Moment) -> bool {
-        now >= self.next_beat()
-    }
-
     /// Whether the others are to be asked about an outage.
     #[must_use]
     pub fn suspects_outage(&self, now: Moment) -> bool {
@@ -202,19 +197,20 @@ impl Lease {
     }
 
     /// The others, who could fence this edge, are about to be asked. With none there is nobody to
-    /// take over: the lease goes on.
+    /// take over: the lease goes on. One whose deadline has passed is not brought back: whoever is
+    /// asked may have fenced it already.
     pub fn ask(&mut self, now: Moment, others: impl IntoIterator<Item = EdgeId>) {
         let open = others.into_iter().collect();
         self.question = Some(Question { asked: now, open });
-        self.hold_where_all_agree();
+        self.hold_where_all_agree(now);
     }
 
     /// `other` says that the store is away for it, too, and has begun to wait anew for this edge.
     /// `asked` is the moment of the question that it answers.
-    pub fn agreed(&mut self, other: &EdgeId, asked: Moment) {
+    pub fn agreed(&mut self, other: &EdgeId, asked: Moment, now: Moment) {
         if let Some(question) = self.question.as_mut().filter(|q| q.asked == asked) {
             question.open.remove(other);
-            self.hold_where_all_agree();
+            self.hold_where_all_agree(now);
         }
     }
 
@@ -226,9 +222,9 @@ impl Lease {
         self.phase == Phase::Up && now < self.acknowledged + OUTAGE_AFTER
     }
 
-    fn hold_where_all_agree(&mut self) {
+    fn hold_where_all_agree(&mut self, now: Moment) {
         let agreed = self.question.as_ref().filter(|q| q.open.is_empty());
-        if let Some(question) = agreed.filter(|_| self.phase == Phase::Up) {
+        if let Some(question) = agreed.filter(|_| self.is_held(now)) {
             self.deadline = self.deadline.max(question.asked + LEASE);
         }
     }

@@ -110,9 +110,9 @@ fn an_outage_that_all_others_confirm_prolongs_the_lease() {
     assert!(lease.suspects_outage(after(2_000)));
     lease.ask(after(2_000), [id(2), id(3)]);
     assert!(!lease.suspects_outage(after(2_999)));
-    lease.agreed(&id(2), after(2_000));
+    lease.agreed(&id(2), after(2_000), after(2_000));
     assert_eq!(lease.deadline(), START + LEASE);
-    lease.agreed(&id(3), after(2_000));
+    lease.agreed(&id(3), after(2_000), after(2_000));
     assert_eq!(lease.deadline(), after(2_000) + LEASE);
 }
 
@@ -120,12 +120,36 @@ fn an_outage_that_all_others_confirm_prolongs_the_lease() {
 fn one_missing_answer_and_the_ordinary_deadline_stands() {
     let mut lease = up();
     lease.ask(after(2_000), [id(2), id(3)]);
-    lease.agreed(&id(2), after(2_000));
+    lease.agreed(&id(2), after(2_000), after(2_000));
     // An answer to an earlier question says nothing about this one.
     lease.ask(after(3_000), [id(2), id(3)]);
-    lease.agreed(&id(3), after(2_000));
-    lease.agreed(&id(2), after(3_000));
+    lease.agreed(&id(3), after(2_000), after(2_000));
+    lease.agreed(&id(2), after(3_000), after(3_000));
     assert_eq!(lease.deadline(), START + LEASE);
+}
+
+#[test]
+fn no_answer_and_no_question_brings_back_a_lease_whose_deadline_has_passed() {
+    let mut lease = up();
+    lease.ask(after(3_900), [id(2)]);
+    lease.agreed(&id(2), after(3_900), after(4_000));
+    assert!(!lease.is_held(after(4_000)));
+    let mut alone = up();
+    alone.ask(after(60_000), []);
+    assert!(!alone.is_held(after(60_000)));
+}
+
+#[test]
+fn an_epoch_that_was_fenced_before_its_registration_was_acknowledged_gives_way_to_the_next() {
+    let mut lease = Lease::new(id(1));
+    lease.register(START);
+    // It registered, no answer came through, and the others saw it fall silent.
+    lease.rejected(1);
+    assert!(lease.expire(after(5_000)));
+    lease.renew();
+    lease.register(after(5_000));
+    lease.registered();
+    assert!(lease.owner().epoch == 2 && lease.is_held(after(5_001)));
 }
 
 #[test]
@@ -140,7 +164,7 @@ fn a_fleet_of_one_holds_through_an_outage_and_its_late_heartbeat_does_not_cut_it
     lease.acknowledged(&heartbeat);
     assert_eq!(lease.deadline(), after(59_000) + LEASE);
     assert!(
-        lease.is_late(after(59_500)),
+        lease.next_beat() < after(59_500),
         "the next one goes out at once"
     );
 }
@@ -213,8 +237,17 @@ fn an_edge_that_has_read_nothing_does_not_take_itself_for_alone() {
     assert_eq!(watch.could_fence(), None);
     watch.received(START, START, vec![edge(1, 1, 0)]);
     assert_eq!(watch.could_fence(), Some(vec![]));
-    watch.received(START, START, vec![edge(1, 1, 0), edge(2, 1, 0)]);
-    assert_eq!(watch.could_fence().map(|edges| edges.len()), Some(1));
+    let fenced = Edge {
+        state: State::Fenced,
+        ..edge(3, 1, 0)
+    };
+    watch.received(START, START, vec![edge(1, 1, 0), edge(2, 1, 0), fenced]);
+    let others = watch.could_fence().map(|edges| edges.len());
+    assert_eq!(
+        others,
+        Some(2),
+        "a fenced one may have begun another epoch since"
+    );
 }
 
 #[test]

@@ -119,12 +119,12 @@ impl Watch {
             .as_deref()
     }
 
-    /// Every other edge that could fence this one; None where that is not known, because nothing
-    /// was read yet.
+    /// Every other edge that could fence this one, fenced ones too: they may have begun another
+    /// epoch since. None where that is not known, because nothing was read yet.
     #[must_use]
     pub fn could_fence(&self) -> Option<Vec<&Edge>> {
-        let alive = self.alive().map(|other| &other.edge);
-        self.informed.then(|| alive.collect())
+        let others = self.others.values().map(|other| &other.edge);
+        self.informed.then(|| others.collect())
     }
 
     /// Fenced epochs whose locks nobody has finished giving back, and whose fencer has had its time.

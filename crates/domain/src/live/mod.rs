@@ -182,10 +182,15 @@ impl Item {
     /// Whether its grace is over by so much that the timer's holder must be gone.
     #[must_use]
     pub fn is_abandoned(&self, now: Timestamp) -> bool {
-        self.state == State::Grace
-            && self
-                .grace_until
-                .is_some_and(|until| now > until + ABANDONED_GRACE)
+        self.state == State::Grace && self.is_long_past_its_grace(now)
+    }
+
+    /// Whether a grace that it has is over by [`ABANDONED_GRACE`]: nothing waits any more, or who
+    /// came back has sent no media.
+    #[must_use]
+    pub fn is_long_past_its_grace(&self, now: Timestamp) -> bool {
+        self.grace_until
+            .is_some_and(|until| now > until + ABANDONED_GRACE)
     }
 
     /// What its owner writes when the publisher is lost without a goodbye: GRACE where media

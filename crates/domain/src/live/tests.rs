@@ -160,6 +160,16 @@ fn an_abandoned_grace_is_ended_before_a_new_session_begins() {
 }
 
 #[test]
+fn who_comes_back_and_sends_no_media_does_not_keep_the_grace_on_show() {
+    let grace = drop_publisher(&go_live(&take(None, &claim(1, 1))));
+    let starting = take(Some(&grace), &claim(1, 2));
+    let shown = |at| Status::of(Some(&starting), at).shown;
+    assert_eq!(shown(NOW + GRACE), Shown::Grace);
+    let late = NOW + GRACE + ABANDONED_GRACE + Duration::from_millis(1);
+    assert_eq!(shown(late), Shown::Offline);
+}
+
+#[test]
 fn a_dead_owners_session_is_put_into_grace_and_goes_on_elsewhere() {
     let live = go_live(&take(None, &claim(1, 1)));
     let decision = decide(Some(&live), &claim(2, 2), Holder::Dead, NOW);

@@ -3,7 +3,8 @@
 use super::{Claim, EndReason, Item, State, Version};
 use crate::{ChannelId, Owner, SessionId, Timestamp};
 
-/// A conditional write on the item. Every one but an acquisition carries the version it saw.
+/// A conditional write on the item. An acquisition and OFFLINE carry the version that was seen; the
+/// others the owner and generation that must still hold it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Write {
     /// Takes the lock: STARTING, one generation more, sequence 0.
@@ -179,16 +180,10 @@ impl Write {
                     && item.is_held_by(owner, *generation)
                     && item.last_live_at == Some(*now)
             }
+            // Whoever wrote it, at whatever moment: the session waits under this generation.
             Self::Grace {
-                owner,
-                generation,
-                grace_until,
-                ..
-            } => {
-                item.state == State::Grace
-                    && item.is_held_by(owner, *generation)
-                    && item.grace_until == Some(*grace_until)
-            }
+                owner, generation, ..
+            } => item.state == State::Grace && item.is_held_by(owner, *generation),
             Self::Offline {
                 seen, now, reason, ..
             } => item.version == seen.next() && item.shows_end(*now, *reason),
