@@ -9,6 +9,7 @@ use std::time::Duration;
 #[path = "fleet"]
 mod slow {
     mod drain;
+    mod grace;
     mod kills;
     mod outages;
     mod pauses;
