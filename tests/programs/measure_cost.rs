@@ -36,7 +36,11 @@ async fn main() -> Result<()> {
         None => MINUTES,
     };
     ensure!(minutes > 0, "no time, no figures");
-    let fleet = Fleet::start(Options::default()).await?;
+    let fleet = Fleet::start(Options {
+        program: "edge-ingest".to_owned(),
+        ..Options::default()
+    })
+    .await?;
     let idle = Measured::during(&fleet, async {
         wait::for_the_length_of(IDLE).await;
         Ok(())

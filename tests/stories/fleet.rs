@@ -1,4 +1,5 @@
-//! Several edges in processes of their own, and what may happen to each: drained, raced for, cut off.
+//! Several edges in processes of their own, and what may happen to each: killed, stopped, drained, cut
+//! off from the store.
 //!
 //! Each story runs alone (a fleet sees to it) and most take longer than a quick run may, so they are
 //! all `slow`. With `STREAM_SYNC_STORIES_AT_LENGTH=1` they go on for longer.
@@ -8,10 +9,24 @@ use std::time::Duration;
 #[path = "fleet"]
 mod slow {
     mod drain;
+    mod grace;
+    mod kills;
+    mod outages;
+    mod pauses;
     mod races;
+    mod reaper;
     mod redis;
     mod resets;
 }
+
+/// A hang guard: so many times what is promised.
+const GUARD: u32 = 3;
+/// What an edge logs when it lost its lease, by its own clock or by another's word: a person should
+/// look at why.
+const GAVE_UP: [&str; 2] = [
+    "no heartbeat was acknowledged in time",
+    "this edge was fenced",
+];
 
 /// How much a story does: the first in an ordinary run, the second at length.
 fn ordinarily_or_at_length<T>(ordinarily: T, at_length: T) -> T {

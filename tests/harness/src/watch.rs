@@ -64,16 +64,23 @@ impl DashboardWatch {
         Ok(shown)
     }
 
-    /// Fails where a status with this word came on any dashboard in this time.
+    /// Fails where one of these channels was shown with this word, on any dashboard, in this time.
     ///
     /// # Errors
-    /// When one did, or a dashboard broke.
-    pub fn never(&self, word: StatusWord, during: Range<Instant>) -> Result<()> {
-        let shown = self.shown()?;
-        let found = shown
-            .iter()
-            .filter(|shown| shown.status.status == word && during.contains(&shown.at));
-        let found: Vec<_> = found.collect();
+    /// When one was, or a dashboard broke.
+    pub fn never<'a>(
+        &self,
+        channels: impl IntoIterator<Item = &'a ChannelId>,
+        word: StatusWord,
+        during: Range<Instant>,
+    ) -> Result<()> {
+        let channels: BTreeSet<_> = channels.into_iter().collect();
+        let of_them = |shown: &Shown| {
+            let status = &shown.status;
+            status.status == word && channels.contains(&status.channel_id)
+        };
+        let mut found = self.shown()?;
+        found.retain(|shown| during.contains(&shown.at) && of_them(shown));
         ensure!(found.is_empty(), "{word:?} was shown: {found:#?}");
         Ok(())
     }

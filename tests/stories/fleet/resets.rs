@@ -9,14 +9,12 @@ use harness::publisher::Outcome;
 use harness::reconnecting::{Event, Habit};
 use harness::{Fleet, HANG, Publisher, ReconnectingPublisher, wait};
 
-use crate::{ordinarily_or_at_length, tell};
+use crate::{GUARD, ordinarily_or_at_length, tell};
 
 /// Promised where the cache carries control messages.
 const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 /// Promised where nothing but the store does.
 const CLOSED_WITHOUT_REDIS_WITHIN: Duration = Duration::from_secs(30);
-/// A hang guard: so many times what is promised.
-const GUARD: u32 = 3;
 /// Most milliseconds that a publish has before its reset: on a busy machine it is let in by then.
 const HEAD_STARTS: u64 = 25;
 /// What a retired key is answered.
@@ -41,19 +39,28 @@ async fn becomes(channel: &Channel, word: StatusWord) -> Result<()> {
     .await
 }
 
+/// The channel's only or latest session was ended by the reset, and by nothing else.
+async fn was_revoked(channel: &Channel) -> Result<()> {
+    becomes(channel, StatusWord::Offline).await?;
+    let sessions = channel.owner.sessions(&channel.id).await?;
+    let reasons = sessions.first().map(|latest| latest.reason.as_deref());
+    assert_eq!(reasons, Some(Some("revoked")), "{sessions:#?}");
+    Ok(())
+}
+
 /// Goes live on this server, has the key reset, and gives how long after the answer the connection
 /// was closed. The old key is good for nothing from then on.
-async fn close_one(server: &str, channel: &mut Channel, within: Duration) -> Result<Duration> {
+async fn close_one(server: &str, channel: &mut Channel) -> Result<Duration> {
     let old = channel.key.clone();
     let mut publisher = Publisher::publish(server, &old).await?.accepted()?;
     publisher.send_keyframe(0).await?;
     becomes(channel, StatusWord::Live).await?;
     let asked = Instant::now();
     reset(channel).await?;
-    let closed = publisher.is_closed(within * GUARD).await? - asked;
+    let closed = publisher.is_closed(CLOSED_WITHIN * GUARD).await? - asked;
     let code = Publisher::publish(server, &old).await?.refused()?;
     assert_eq!(code, RETIRED);
-    becomes(channel, StatusWord::Offline).await?;
+    was_revoked(channel).await?;
     Ok(closed)
 }
 
@@ -65,7 +72,7 @@ async fn a_reset_that_disconnects_closes_the_publisher_on_whichever_edge_it_is()
     let mut waits = Vec::new();
     for number in 0..tries {
         let server = fleet.edge(number % fleet.edges().len()).server()?;
-        waits.push(close_one(&server, &mut channel, CLOSED_WITHIN).await?);
+        waits.push(close_one(&server, &mut channel).await?);
     }
     tell("closed after a reset", waits);
     fleet.stop().await
@@ -79,9 +86,19 @@ async fn a_reset_that_disconnects_reaches_every_edge_without_redis_too() -> Resu
     })
     .await?;
     let mut channel = fleet.channels(1).await?.remove(0);
-    let server = fleet.edge(1).server()?;
-    let waited = close_one(&server, &mut channel, CLOSED_WITHOUT_REDIS_WITHIN).await?;
-    tell("closed after a reset without Redis", vec![waited]);
+    let start = Instant::now();
+    // With media all the time: an edge closes who sends none for a while.
+    let encoder = ReconnectingPublisher::start(fleet.servers(), 1, &channel.key, Habit::OBS);
+    encoder.starts(start, HANG).await?;
+    becomes(&channel, StatusWord::Live).await?;
+    let asked = Instant::now();
+    reset(&mut channel).await?;
+    let lost = |event: &Event| *event == Event::Lost;
+    let within = CLOSED_WITHOUT_REDIS_WITHIN * GUARD;
+    let lost = encoder.until("the cut", asked, within, lost).await?;
+    tell("closed after a reset without Redis", vec![lost.at - asked]);
+    was_revoked(&channel).await?;
+    encoder.vanish().await?;
     fleet.stop().await
 }
 

@@ -123,8 +123,17 @@ impl Crowd {
     /// # Errors
     /// When one was.
     pub fn never_offline(&self) -> Result<()> {
-        self.watch
-            .never(StatusWord::Offline, self.began..Instant::now())
+        self.never(StatusWord::Offline)
+    }
+
+    /// None was ever shown with this word, on any dashboard.
+    ///
+    /// # Errors
+    /// When one was.
+    pub fn never(&self, word: StatusWord) -> Result<()> {
+        let channels = self.members.iter().map(|member| &member.channel.id);
+        let until_now = self.began..Instant::now();
+        self.watch.never(channels, word, until_now)
     }
 
     /// None lost its connection.

@@ -14,7 +14,7 @@ use tokio::process::Command;
 use crate::{Canary, Process, admin, programs};
 
 /// What every edge of a fleet is told beyond where things are.
-const FLAGS: &[&str] = &[];
+const FLAGS: &[&str] = &["--peer-listen", "127.0.0.1:0"];
 /// How long an edge may take to register and listen, on a busy machine.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 /// How long the end of a killed process may take: a hang guard.

@@ -14,6 +14,7 @@ mod crowd;
 mod edge;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -58,7 +59,7 @@ pub struct Options {
     pub grace_seconds: u64,
     /// Whether there is a Redis.
     pub redis: bool,
-    /// The edges' program: `edge-ingest`, or one that takes the same flags.
+    /// The edges' program: [`RECORDING_EDGE`], or `edge-ingest` where time or memory is measured.
     pub program: String,
     /// Further flags of every edge.
     pub edge_flags: Vec<String>,
@@ -74,7 +75,7 @@ impl Default for Options {
             edges: 3,
             grace_seconds: stack::REAL_GRACE_SECONDS,
             redis: true,
-            program: "edge-ingest".to_owned(),
+            program: RECORDING_EDGE.to_owned(),
             edge_flags: Vec::new(),
             expected_errors: Vec::new(),
             seed: SEED,
@@ -93,6 +94,7 @@ pub struct Fleet {
     pub proxy: FaultProxy,
     redis: Option<Redis>,
     database: Process,
+    owners: AtomicUsize,
     options: Options,
     directory: TempDir,
     _alone: Alone,
@@ -141,6 +143,7 @@ impl Fleet {
             proxy,
             redis,
             database,
+            owners: AtomicUsize::new(0),
             options,
             directory,
             _alone: alone,
@@ -271,7 +274,8 @@ impl Fleet {
         redis.context("this fleet has no Redis")?.kill_9().await
     }
 
-    /// Makes channels with keys, of as many owners as they need.
+    /// Makes channels with keys, of owners whom no other channels are made for: the dashboards of
+    /// these are shown nothing else.
     ///
     /// # Errors
     /// When the API refuses.
@@ -280,13 +284,17 @@ impl Fleet {
         let mut owner = self.stack.owner.clone();
         for number in 0..count {
             if number % CHANNELS_PER_OWNER == 0 {
-                let user = format!("owner-{}", number / CHANNELS_PER_OWNER);
-                let user = UserId::parse(&user).map_err(|_| anyhow::anyhow!("no user id"))?;
-                owner = self.stack.nobody.as_user(&user).await?;
+                owner = self.new_owner().await?;
             }
             channels.push(self.channel(&owner, number).await?);
         }
         Ok(channels)
+    }
+
+    async fn new_owner(&self) -> Result<Api> {
+        let user = format!("owner-{}", self.owners.fetch_add(1, Ordering::Relaxed));
+        let user = UserId::parse(&user).map_err(|_| anyhow::anyhow!("{user} is no user id"))?;
+        self.stack.nobody.as_user(&user).await
     }
 
     async fn channel(&self, owner: &Api, number: usize) -> Result<Channel> {
@@ -300,7 +308,8 @@ impl Fleet {
         })
     }
 
-    /// Dashboards for the owners of these channels, two for each: what one is shown, the other is.
+    /// Dashboards for the owners of these channels, which were made together: two for each, for what
+    /// one is shown, the other is.
     ///
     /// # Errors
     /// When one is refused.
