@@ -196,9 +196,7 @@ impl Edge {
         {
             tracing::error!(left = shared.tasks.len(), "tasks did not end in time");
         }
-        if let Some(workers) = &shared.media_workers {
-            workers.stop();
-        }
+        shared.media_workers.stop();
         match shared.services.store.fence_edge(&self.registered).await {
             Ok(_) => tracing::info!(edge_id = %self.id(), "edge is down"),
             Err(error) => tracing::warn!(%error, "cannot say that this edge is down"),
