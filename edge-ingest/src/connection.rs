@@ -3,18 +3,19 @@
 //!
 //! [`Connection::open`] until the encoder is let in, then
 //! [`Connection::flow`]: media. Every wait has a deadline: [`crate::settings::Timeouts`]. A flowing
-//! plain connection may be moved to a worker that reads at a common tick (module
-//! [`crate::media_workers`]).
+//! plain connection is moved to a worker (module [`crate::media_workers`]).
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use domain::Refusal;
 use rtmp::Event;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempts::Attempted;
@@ -26,11 +27,15 @@ use crate::presence::Presence;
 use crate::presented::Presented;
 use crate::publisher::{self, Publish};
 use crate::sample::Sample;
+use crate::seldom::Seldom;
 use crate::shared::Shared;
 use crate::socket;
 
 /// Time between two looks at a publishing connection (requirement 2.4).
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+/// Samples are due at multiples of this from the edge's start: those of many connections together
+/// wake the publishers' threads once.
+const SAMPLE_GRID: Duration = Duration::from_millis(100);
 /// Media flows undelayed for so long before its reads may wait for the common tick: LIVE and the
 /// first picture come as fast as they can.
 const SETTLE_AFTER: Duration = Duration::from_secs(1);
@@ -39,14 +44,13 @@ const SETTLE_AFTER: Duration = Duration::from_secs(1);
 pub(crate) async fn serve_plain(socket: TcpStream, presence: Presence) {
     let mut connection = Box::new(Connection::new(socket, presence));
     let edge = Arc::clone(connection.edge());
-    let settle_after = edge.media_workers.as_ref().map(|_| SETTLE_AFTER);
     let end = match Box::pin(connection.open()).await {
-        Ok(()) => connection.flow(settle_after).await,
+        Ok(()) => connection.flow(Some(SETTLE_AFTER)).await,
         Err(end) => end,
     };
-    match (end, &edge.media_workers) {
-        (End::Settled, Some(workers)) => workers.adopt(connection),
-        (end, _) => Box::pin(connection.finish(end)).await,
+    match end {
+        End::Settled => edge.media_workers.adopt(connection),
+        end => Box::pin(connection.finish(end)).await,
     }
 }
 
@@ -77,7 +81,7 @@ pub(crate) enum End {
     Refused(Refusal),
     /// The publisher's task asked for it, or the edge stops.
     Closed,
-    /// Not over: media flows steadily and may be read at the common tick.
+    /// Not over: media flows steadily, for a media worker to read.
     Settled,
 }
 
@@ -91,6 +95,14 @@ impl End {
             Self::Refused(Refusal::Unauthorized) | Self::Protocol(_) | Self::TimedOut(_)
         )
     }
+}
+
+/// What a connection looks for beside its media.
+enum Seen {
+    /// The publisher wants it closed.
+    Close,
+    /// The time for a sample has come.
+    SampleTime,
 }
 
 /// One encoder's connection. Kept in a box: the tasks that hold it stay small, and moving it
@@ -254,24 +266,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .as_ref()
             .map_or_else(CancellationToken::new, |publish| publish.close.clone());
         let mut closed = std::pin::pin!(close.cancelled());
-        let mut samples = tokio::time::interval(SAMPLE_INTERVAL);
-        samples.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        samples.reset();
+        let mut samples = self.sample_times();
+        let mut seldom = Seldom::new(|context| match closed.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Seen::Close),
+            Poll::Pending => samples.poll_tick(context).map(|_| Seen::SampleTime),
+        });
         let began = Instant::now();
         loop {
             let turn = tokio::select! {
                 biased;
-                () = &mut closed => Err(End::Closed),
-                _ = samples.tick() => {
-                    let settled = settle_after.is_some_and(|after| began.elapsed() >= after);
-                    self.sample_in_time().and(if settled && self.media_bytes > 0 { Err(End::Settled) } else { Ok(()) })
-                }
+                seen = poll_fn(|context| seldom.poll(context)) => match seen {
+                    Seen::Close => Err(End::Closed),
+                    Seen::SampleTime => {
+                        let settled = settle_after.is_some_and(|after| began.elapsed() >= after);
+                        self.sample_in_time(settled)
+                    }
+                },
                 received = receive(&mut self.socket, &mut self.session) => self.heard(received).await,
             };
             if let Err(end) = turn {
                 return end;
             }
         }
+    }
+
+    /// Each [`SAMPLE_INTERVAL`], from the first place of the grid that is so far away.
+    fn sample_times(&self) -> Interval {
+        let started_at = self.presence.edge.started_at;
+        let least = started_at.elapsed() + SAMPLE_INTERVAL;
+        let places = least.as_millis().div_ceil(SAMPLE_GRID.as_millis());
+        let first = SAMPLE_GRID * u32::try_from(places).unwrap_or(u32::MAX);
+        let mut times = tokio::time::interval_at((started_at + first).into(), SAMPLE_INTERVAL);
+        times.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        times
     }
 
     /// Acts on what was received and writes the answers. What came before a mistake is still
@@ -370,10 +397,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         publish.samples.send_replace(Some(sample));
     }
 
-    fn sample_in_time(&mut self) -> Result<(), End> {
+    fn sample_in_time(&mut self, settled: bool) -> Result<(), End> {
         self.sample();
         if self.media_moved_at.elapsed() > self.presence.edge.settings.timeouts.no_media {
             return Err(End::TimedOut("media"));
+        }
+        if settled && self.media_bytes > 0 {
+            return Err(End::Settled);
         }
         Ok(())
     }

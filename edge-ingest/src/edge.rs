@@ -238,16 +238,12 @@ impl Edge {
         {
             tracing::error!(left = shared.tasks.len(), "tasks did not end in time");
         }
-        if let Some(workers) = &shared.media_workers {
-            workers.stop();
-        }
+        shared.media_workers.stop();
         shared.left.cancel();
         end_peer_port(self.peer_port).await;
         // It ends at once: what it waits for is given up.
-        if tokio::task::spawn_blocking(|| self.lease.join())
-            .await
-            .is_err()
-        {
+        let lease = tokio::task::spawn_blocking(|| self.lease.join()).await;
+        if !matches!(lease, Ok(Ok(()))) {
             tracing::error!("the lease's thread failed");
         }
         fence_itself(shared).await;

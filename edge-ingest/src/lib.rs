@@ -45,6 +45,7 @@ mod proxy_protocol;
 mod publisher;
 mod registry;
 mod sample;
+mod seldom;
 mod settings;
 mod shared;
 mod socket;

@@ -1,9 +1,11 @@
-//! Threads that read steady media at a common tick.
+//! Threads that read steady media, at a common tick where there is one.
 //!
 //! A server that wakes for every message pays for wake-ups and system calls, not for bytes. Here a
 //! thread sleeps for one tick before it asks which sockets are readable, so that each is read once
 //! per tick, with everything that came meanwhile. Status, handshakes and the first second of a
 //! publish run elsewhere and are not delayed.
+//!
+//! Without a tick media takes the same way and is read as it comes: one way to test, not two.
 //!
 //! Absent on purpose: TLS connections, whose stream cannot be moved between runtimes.
 
@@ -30,31 +32,29 @@ pub(crate) struct MediaWorkers {
 }
 
 impl MediaWorkers {
-    /// Starts the threads; None where media is to be read at once.
-    pub(crate) fn start(settings: &Settings) -> io::Result<Option<Self>> {
+    /// Starts the threads.
+    pub(crate) fn start(settings: &Settings) -> io::Result<Self> {
         let tick = settings.read_tick.min(MAX_READ_TICK);
-        if tick.is_zero() {
-            return Ok(None);
-        }
         let stopped = CancellationToken::new();
         let (mut handles, mut threads) = (Vec::new(), Vec::new());
         for number in 0..settings.media_threads.max(1) {
-            let runtime = Builder::new_current_thread()
-                .enable_all()
-                .on_thread_park(move || std::thread::sleep(tick))
-                .build()?;
+            let mut runtime = Builder::new_current_thread();
+            if !tick.is_zero() {
+                runtime.on_thread_park(move || std::thread::sleep(tick));
+            }
+            let runtime = runtime.enable_all().build()?;
             handles.push(runtime.handle().clone());
             let stopped = stopped.clone();
             let thread = std::thread::Builder::new().name(format!("media-{number}"));
             threads.push(thread.spawn(move || runtime.block_on(stopped.cancelled()))?);
         }
         let threads = Mutex::new(threads);
-        Ok(Some(Self {
+        Ok(Self {
             handles,
             next: AtomicUsize::new(0),
             stopped,
             threads,
-        }))
+        })
     }
 
     /// Moves a connection whose media flows steadily to one of the threads. Its task is the

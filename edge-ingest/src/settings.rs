@@ -55,7 +55,7 @@ pub struct Settings {
     /// Readable sockets of steady media wait for a common tick of this length and are read once
     /// per tick; zero reads each at once. At most [`MAX_READ_TICK`].
     pub read_tick: Duration,
-    /// Threads that read steady media, where there is a tick.
+    /// Threads that read steady media.
     pub media_threads: usize,
     /// Bounds of how long a connection may take.
     pub timeouts: Timeouts,

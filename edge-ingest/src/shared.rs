@@ -62,8 +62,8 @@ pub(crate) struct Shared {
     pub(crate) room: Arc<Semaphore>,
     /// Turns at answering a TLS hello.
     pub(crate) tls_turns: Semaphore,
-    /// Where steady media is read at a common tick, if it is.
-    pub(crate) media_workers: Option<MediaWorkers>,
+    /// Where steady media is read.
+    pub(crate) media_workers: MediaWorkers,
     /// Every task of the edge; awaited at its end.
     pub(crate) tasks: TaskTracker,
     /// Fired once when nobody is to be let in any more.
