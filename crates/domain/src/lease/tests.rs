@@ -104,6 +104,19 @@ fn a_fenced_edge_is_over_at_once() {
 }
 
 #[test]
+fn an_epoch_that_was_fenced_before_its_registration_was_acknowledged_gives_way_to_the_next() {
+    let mut lease = Lease::new(id(1));
+    lease.register(START);
+    // It registered, no answer came through, and the others saw it fall silent.
+    lease.rejected(1);
+    assert!(lease.expire(after(5_000)));
+    lease.renew();
+    lease.register(after(5_000));
+    lease.registered();
+    assert!(lease.owner().epoch == 2 && lease.is_held(after(5_001)));
+}
+
+#[test]
 fn an_outage_that_all_others_confirm_prolongs_the_lease() {
     let mut lease = up();
     assert!(!lease.suspects_outage(after(1_999)));
