@@ -26,8 +26,9 @@ pub(crate) struct Batch<'a> {
     pub(crate) auth_version: u64,
     /// The ordinary deadline has passed: it holds on because all others said that the store is away.
     pub(crate) held_by_word: bool,
-    /// The edges that lived in its last good reading, without those it fenced since.
-    pub(crate) read: &'a BTreeSet<EdgeId>,
+    /// The edges that lived in its last good reading when it last was told so, without those that it
+    /// had fenced since.
+    pub(crate) known: &'a BTreeSet<EdgeId>,
     pub(crate) slot: Slot,
 }
 
@@ -42,7 +43,8 @@ impl Checks {
         }
         let track = &mut self.channels[batch.channel];
         track.last_media = now;
-        if let Some(acquired) = track.acquired.get(&batch.generation) {
+        let live = track.live == batch.generation;
+        if let Some(acquired) = track.acquired.get(&batch.generation).filter(|_| live) {
             let session = acquired.session.clone();
             track
                 .session_media
@@ -94,7 +96,7 @@ impl Checks {
     fn residue_of(&self, batch: &Batch<'_>, fence: Fence) -> Option<Residue> {
         match fence.by {
             _ if !batch.held_by_word => None,
-            By::Edge(fencer) if batch.read.contains(&self.born[fencer].id) => None,
+            By::Edge(fencer) if batch.known.contains(&self.born[fencer].id) => None,
             By::Edge(_) => Some(Residue::NewEdge),
             By::Reaper => Some(Residue::Reaper),
         }

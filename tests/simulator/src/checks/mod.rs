@@ -142,7 +142,10 @@ struct Track {
     acquired: BTreeMap<u64, Acquired>,
     /// Whose media was last accepted.
     accepted: Option<(u64, Owner, Connection)>,
-    /// When media was last accepted, of any session and of each.
+    /// The generation that last went LIVE.
+    live: u64,
+    /// When media was last accepted, and of each session while it was LIVE. A grace counts from
+    /// there: what the store never heard of as LIVE has none.
     last_media: Time,
     session_media: BTreeMap<SessionId, Time>,
     /// Keys that were retired: version, from when on, and by how much clocks may disagree on it.
@@ -184,6 +187,7 @@ impl Checks {
             ended: BTreeSet::new(),
             acquired: BTreeMap::new(),
             accepted: None,
+            live: 0,
             last_media: Time::ZERO,
             session_media: BTreeMap::new(),
             retired: Vec::new(),

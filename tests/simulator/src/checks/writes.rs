@@ -33,7 +33,10 @@ impl Checks {
         match write {
             Write::Acquire(_) => self.acquired(now, channel, before, left),
             Write::Offline { reason, .. } => self.offline(now, channel, *reason, left),
-            Write::GoLive { .. } => self.figures.lives += 1,
+            Write::GoLive { generation, .. } => {
+                track.live = *generation;
+                self.figures.lives += 1;
+            }
             Write::Grace { .. } | Write::End { .. } => {}
         }
         if left.state == State::Offline {

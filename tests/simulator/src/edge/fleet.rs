@@ -183,11 +183,10 @@ impl Edge {
         self.tell(world, |_| {
             format!("asks {} others whether the store is away", others.len())
         });
+        self.known = self.read.clone();
         let before = self.lease.deadline();
         self.lease.ask(now, others.iter().map(|(id, _)| id.clone()));
-        if self.lease.deadline() > before {
-            world.checks.held();
-        }
+        self.note_hold(before, world);
         for (id, owner) in others {
             if let Some(slot) = self
                 .watch
@@ -227,7 +226,12 @@ impl Edge {
         }
         let before = self.lease.deadline();
         self.lease.agreed(other, asked);
+        self.note_hold(before, world);
+    }
+
+    fn note_hold(&mut self, before: Moment, world: &mut World) {
         if self.lease.deadline() > before {
+            self.relied_on.clone_from(&self.known);
             world.checks.held();
             self.tell(world, |_| "holds: the store is away for all".to_owned());
         }

@@ -61,6 +61,10 @@ pub(crate) struct Edge {
     heart: Heart,
     /// The edges that lived in the last good reading, without those it fenced since.
     read: BTreeSet<EdgeId>,
+    /// The same when the others were last asked about an outage.
+    known: BTreeSet<EdgeId>,
+    /// The same at the question whose answers the deadline rests on.
+    relied_on: BTreeSet<EdgeId>,
     /// When a reading last failed or was slow.
     unseen: Moment,
     fencing: BTreeSet<EdgeId>,
@@ -96,6 +100,8 @@ impl Edge {
             boot_id: String::new(),
             heart: Heart::new(now),
             read: BTreeSet::new(),
+            known: BTreeSet::new(),
+            relied_on: BTreeSet::new(),
             unseen: now,
             fencing: BTreeSet::new(),
             serial: 0,

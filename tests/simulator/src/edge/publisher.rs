@@ -167,7 +167,7 @@ impl Edge {
                 key_version: publisher.item.key_version,
                 auth_version: publisher.auth_version,
                 held_by_word: now >= self.heart.ordinary,
-                read: &self.read,
+                known: &self.relied_on,
                 slot: self.slot,
             };
             world.checks.accepted(world.now, &batch);

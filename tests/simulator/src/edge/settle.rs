@@ -260,9 +260,14 @@ impl Edge {
 
     pub(super) fn on_grace_over(&mut self, id: u64, world: &mut World) {
         let now = self.now(world);
-        let due = |timer: &&mut GraceTimer| now >= timer.due && !timer.ending;
-        if self.timers.get_mut(&id).filter(due).is_some() {
+        let Some(timer) = self.timers.get(&id).filter(|timer| !timer.ending) else {
+            return;
+        };
+        if now >= timer.due {
             self.end_grace(id, EndReason::Dropped, world);
+        } else {
+            // The clock has slowed down since the timer was set.
+            self.wake_at(world, timer.due, Timer::Offline(id));
         }
     }
 
