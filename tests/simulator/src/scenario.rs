@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::chance::Chance;
-use crate::event::{Act, Channel, Signal};
+use crate::event::{Act, Channel, Signal, Slot};
 use crate::fault::{Fault, Kind, Way};
 use crate::time::Time;
 
@@ -139,23 +139,42 @@ fn acts(chance: &mut Chance, channels: usize, healed: Time) -> Vec<(Time, Channe
     }
 }
 
-/// Up to four groups of one or two faults that overlap.
+/// Up to four groups of one or two faults. Of two the second comes while the first lasts or as it
+/// ends, and rather often it hits the same edge.
 fn faults(chance: &mut Chance, edges: usize, people: usize, healed: Time) -> Vec<Fault> {
     let mut faults = Vec::new();
+    let room = u64::try_from(healed.since(CALM).as_millis()).unwrap_or(u64::MAX);
     for _ in 0..chance.index(5) {
-        let room = healed.since(CALM).as_millis() as u64;
+        let slot = chance.index(edges);
         let from = CALM + chance.millis(0, room.saturating_sub(4_000));
-        faults.push(fault(chance, edges, people, from, healed));
+        let first = fault(chance, (edges, slot), people, from, healed);
+        faults.push(first);
         if chance.percent(60) {
-            let other = from + chance.millis(0, 8_000);
-            faults.push(fault(chance, edges, people, other.min(healed), healed));
+            let same = chance.percent(60);
+            let slot = if same { slot } else { chance.index(edges) };
+            let from = second_of_a_pair(chance, &first).min(healed);
+            faults.push(fault(chance, (edges, slot), people, from, healed));
         }
     }
     faults
 }
 
-fn fault(chance: &mut Chance, edges: usize, people: usize, from: Time, healed: Time) -> Fault {
-    let kind = kind(chance, edges, people);
+fn second_of_a_pair(chance: &mut Chance, first: &Fault) -> Time {
+    if chance.percent(35) {
+        first.until.before(chance.millis(0, 100))
+    } else {
+        first.from + chance.millis(0, 8_000)
+    }
+}
+
+fn fault(
+    chance: &mut Chance,
+    hit: (usize, Slot),
+    people: usize,
+    from: Time,
+    healed: Time,
+) -> Fault {
+    let kind = kind(chance, hit, people);
     let longest = if chance.percent(50) { 6_000 } else { 40_000 };
     let until = match kind {
         Kind::Pause(_) => from + Duration::from_secs(chance.pick(&PAUSES)),
@@ -170,25 +189,24 @@ fn fault(chance: &mut Chance, edges: usize, people: usize, from: Time, healed: T
     }
 }
 
-fn kind(chance: &mut Chance, edges: usize, people: usize) -> Kind {
-    let slot = chance.index(edges);
-    match chance.below(20) {
+fn kind(chance: &mut Chance, (edges, slot): (usize, Slot), people: usize) -> Kind {
+    match chance.below(22) {
         0 | 1 => Kind::Pause(slot),
         2 | 3 => Kind::Kill(slot),
-        4 => Kind::Deploy(slot),
-        5 => Kind::StoreCut(slot, Way::Both),
-        6 => Kind::StoreCut(slot, Way::Requests),
-        7 => Kind::StoreCut(slot, Way::Answers),
-        8 => Kind::PeerCut(slot, (slot + 1) % edges),
-        9 => Kind::Throttle(chance.pick(&[1, 10, 100])),
-        10 => Kind::Slow(slot),
-        11 => Kind::Duplicates,
-        12 => Kind::Late,
-        13 | 14 => Kind::Outage,
-        15 => Kind::WallJump(slot, chance.number(-SKEW_MILLIS, SKEW_MILLIS)),
-        16 => Kind::Drift(slot, chance.number(-DRIFT_PPM, DRIFT_PPM)),
-        17 => Kind::HalfOpen(chance.index(people)),
-        18 => Kind::Flapping(chance.index(people)),
+        4 | 5 => Kind::Deploy(slot),
+        6 => Kind::StoreCut(slot, Way::Both),
+        7 => Kind::StoreCut(slot, Way::Requests),
+        8 | 9 => Kind::StoreCut(slot, Way::Answers),
+        10 => Kind::PeerCut(slot, (slot + 1) % edges),
+        11 => Kind::Throttle(chance.pick(&[1, 10, 100])),
+        12 => Kind::Slow(slot),
+        13 => Kind::Duplicates,
+        14 => Kind::Late,
+        15 | 16 => Kind::Outage,
+        17 => Kind::WallJump(slot, chance.number(-SKEW_MILLIS, SKEW_MILLIS)),
+        18 => Kind::Drift(slot, chance.number(-DRIFT_PPM, DRIFT_PPM)),
+        19 => Kind::HalfOpen(chance.index(people)),
+        20 => Kind::Flapping(chance.index(people)),
         _ => chance.pick(&[Kind::ControlLost, Kind::IndexLag]),
     }
 }

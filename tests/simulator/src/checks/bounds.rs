@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::Owner;
-use domain::edge::Edge;
+use domain::edge::{Edge, is_dead};
 use domain::live::{Item, PARK, State};
 
 use super::{By, Checks, Rule};
@@ -164,12 +164,11 @@ impl Checks {
         self.keep(now, settled);
     }
 
-    /// An epoch was fenced.
+    /// An edge's item changed: an epoch is over when it is fenced and when the next one begins.
     pub(super) fn settle_takeover(&mut self, now: Time, left: &Edge) {
-        let fenced = left.owner();
         self.keep(
             now,
-            |duty| matches!(&duty.what, What::Takeover { owner, .. } if *owner == fenced),
+            |duty| matches!(&duty.what, What::Takeover { owner, .. } if owner.edge_id == left.id && is_dead(owner, Some(left))),
         );
     }
 

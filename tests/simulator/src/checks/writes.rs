@@ -91,13 +91,13 @@ impl Checks {
                 self.fences.insert(key.clone(), Fence { by });
                 self.unswept.insert(key, now);
                 self.check_fence(now, left, by);
-                self.settle_takeover(now, left);
             }
             EdgeWrite::Swept { .. } => drop(self.unswept.remove(&key)),
             // What is left of an epoch that was fenced is its own edge's to sweep.
             EdgeWrite::Renew(_) => self.unswept.retain(|(id, _), _| *id != left.id),
             EdgeWrite::Boot(_) | EdgeWrite::Beat { .. } | EdgeWrite::Drain { .. } => {}
         }
+        self.settle_takeover(now, left);
     }
 
     fn check_fence(&mut self, now: Time, left: &Edge, by: By) {
