@@ -37,6 +37,8 @@ pub(crate) enum Event {
     Strike(usize),
     /// A fault ends.
     Mend(usize),
+    /// A machine's wall clock jumps by so many milliseconds.
+    Jump(Slot, i64),
     /// A process starts on a machine that has none.
     Start(Slot),
     /// A process ends by itself.

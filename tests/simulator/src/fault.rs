@@ -40,7 +40,7 @@ pub(crate) enum Kind {
     Late,
     /// The store is away for everybody.
     Outage,
-    /// A wall clock jumps by so many milliseconds.
+    /// A wall clock jumps by so many milliseconds, and back, and again.
     WallJump(Slot, i64),
     /// A monotonic clock changes its rate, by so many parts per million from the true one.
     Drift(Slot, i64),

@@ -178,7 +178,7 @@ fn fault(
     let longest = if chance.percent(50) { 6_000 } else { 40_000 };
     let until = match kind {
         Kind::Pause(_) => from + Duration::from_secs(chance.pick(&PAUSES)),
-        Kind::WallJump(..) | Kind::Drift(..) | Kind::HalfOpen(_) => from,
+        Kind::Drift(..) | Kind::HalfOpen(_) => from,
         Kind::Kill(_) | Kind::Deploy(_) => from + chance.millis(200, 25_000),
         _ => from + chance.millis(300, longest),
     };

@@ -26,6 +26,8 @@ const QUIET: Duration = Duration::from_secs(6);
 const RESUME_MILLIS: u64 = 3;
 /// An encoder that flaps stays for so many milliseconds.
 const FLAP_MILLIS: (u64, u64) = (1_000, 15_000);
+/// A wall clock that jumps stays for so many milliseconds.
+const JUMP_MILLIS: (u64, u64) = (200, 1_500);
 /// A container that ended starts anew so much later.
 const RESTART_AFTER: Duration = Duration::from_millis(300);
 
@@ -156,6 +158,7 @@ impl Simulation {
             Event::Tell(channel) => functions::tell(channel, &self.processes(), &mut self.world),
             Event::Strike(number) => self.strike(self.scenario.faults[number]),
             Event::Mend(number) => self.mend(self.scenario.faults[number]),
+            Event::Jump(slot, millis) => self.world.clocks[slot].jump(millis),
             Event::Start(slot) => self.start(slot),
             Event::Exit(process) => self.exit(process),
             Event::Inspect => self.inspect(),
@@ -268,7 +271,7 @@ impl Simulation {
                         .after(Duration::ZERO, Event::Edge(process, Input::Terminate));
                 }
             }
-            Kind::WallJump(slot, millis) => self.world.clocks[slot].jump(millis),
+            Kind::WallJump(slot, millis) => self.jump(slot, millis, fault.until),
             Kind::Drift(slot, drift) => self.world.clocks[slot].set_drift(self.world.now, drift),
             Kind::HalfOpen(encoder) => {
                 self.world
@@ -294,6 +297,16 @@ impl Simulation {
                 .queue
                 .plan(at, Event::Encoder(encoder, Signal::Crash));
             at = at + self.world.chance.millis(FLAP_MILLIS.0, FLAP_MILLIS.1);
+        }
+    }
+
+    /// To and fro, as of a machine with two sources of time.
+    fn jump(&mut self, slot: Slot, millis: i64, until: Time) {
+        let (mut at, mut millis) = (self.world.now, millis);
+        while at <= until {
+            self.world.queue.plan(at, Event::Jump(slot, millis));
+            at = at + self.world.chance.millis(JUMP_MILLIS.0, JUMP_MILLIS.1);
+            millis = -millis;
         }
     }
 

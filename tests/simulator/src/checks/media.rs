@@ -26,6 +26,8 @@ pub(crate) struct Batch<'a> {
     pub(crate) auth_version: u64,
     /// The ordinary deadline has passed: it holds on because all others said that the store is away.
     pub(crate) held_by_word: bool,
+    /// No heartbeat and no question whose answer came was sent within a lease.
+    pub(crate) overdue: bool,
     /// The edges that lived in its last good reading when it last was told so, without those that it
     /// had fenced since.
     pub(crate) known: &'a BTreeSet<EdgeId>,
@@ -36,6 +38,9 @@ impl Checks {
     /// Media is accepted.
     pub(crate) fn accepted(&mut self, now: Time, batch: &Batch<'_>) {
         self.figures.batches += 1;
+        if batch.overdue {
+            self.broken(now, Rule::DeadlineIsKept, || format!("{batch:?}"));
+        }
         self.check_key(now, batch);
         self.check_cut(now, batch);
         if self.is_fenced(now, batch) {

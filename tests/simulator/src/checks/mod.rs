@@ -49,6 +49,9 @@ pub struct Violation {
 pub enum Rule {
     /// One publisher's media is accepted on a channel, and none of a lower generation after a higher.
     OnePublisher,
+    /// Media is accepted within a lease of the first send of a heartbeat whose answer came, or of a
+    /// question that every other edge answered.
+    DeadlineIsKept,
     /// A version is never left twice, and none is lower than one before it.
     VersionsGrow,
     /// A session that was OFFLINE does not come back.
@@ -71,7 +74,8 @@ pub enum Rule {
     LossIsShown,
     /// Nobody is fenced who reached the store all the time.
     NoFalseFence,
-    /// Nobody is fenced whose silence was not watched in full.
+    /// Nobody is fenced whose silence was not watched in full: since the last reading that failed or
+    /// was slow, and since it was told that the store is away.
     FenceAfterSilence,
     /// No lock is held for long that no connection of a healthy edge claims.
     LocksAreClaimed,

@@ -112,11 +112,12 @@ impl Checks {
         }
     }
 
-    /// An edge is about to fence another, so long after its last reading that failed or was slow.
+    /// An edge is about to fence another, so long after its last reading that failed or was slow, and
+    /// after it told that one that the store is away.
     pub(crate) fn fencing(&mut self, now: Time, name: &str, waited: Duration) {
         if waited < SILENCE {
             self.broken(now, Rule::FenceAfterSilence, || {
-                format!("{name} fences {waited:?} after a reading that failed or was slow")
+                format!("{name} fences after a silence of {waited:?}")
             });
         }
     }

@@ -115,7 +115,10 @@ impl Edge {
         let silent: Vec<_> = self.watch.silent(self.now(world)).cloned().collect();
         for edge in silent {
             if !self.fencing.contains(&edge.id) {
-                let waited = self.now(world).since(self.unseen);
+                let promised = self.promised.get(&edge.id).copied();
+                let waited = self
+                    .now(world)
+                    .since(self.unseen.max(promised.unwrap_or_default()));
                 world.checks.fencing(world.now, &self.name, waited);
                 self.fence(edge, world);
             }
@@ -186,7 +189,7 @@ impl Edge {
         self.known = self.read.clone();
         let before = self.lease.deadline();
         self.lease.ask(now, others.iter().map(|(id, _)| id.clone()));
-        self.note_hold(before, world);
+        self.note_hold(before, now, world);
         for (id, owner) in others {
             if let Some(slot) = self
                 .watch
@@ -212,12 +215,9 @@ impl Edge {
         if !world.has(Plant::QuestionWithoutWait) {
             self.watch.wait_anew(&asker, now);
         }
-        world.say(
-            self.slot,
-            from,
-            asker,
-            Message::Away(self.id.clone(), asked),
-        );
+        self.promised.insert(asker.clone(), now);
+        let answer = Message::Away(self.id.clone(), asked);
+        world.say(self.slot, from, asker, answer);
     }
 
     pub(super) fn on_away(&mut self, other: &EdgeId, asked: Moment, world: &mut World) {
@@ -226,11 +226,12 @@ impl Edge {
         }
         let before = self.lease.deadline();
         self.lease.agreed(other, asked);
-        self.note_hold(before, world);
+        self.note_hold(before, asked, world);
     }
 
-    fn note_hold(&mut self, before: Moment, world: &mut World) {
+    fn note_hold(&mut self, before: Moment, asked: Moment, world: &mut World) {
         if self.lease.deadline() > before {
+            self.heart.held = asked + LEASE;
             self.relied_on.clone_from(&self.known);
             world.checks.held();
             self.tell(world, |_| "holds: the store is away for all".to_owned());

@@ -21,6 +21,8 @@ pub(super) struct Heart {
     sent: Option<Moment>,
     /// The deadline without any hold: what is held beyond it is held by the others' word.
     pub(super) ordinary: Moment,
+    /// The end of a lease from the last question that all others answered.
+    pub(super) held: Moment,
     /// No other heartbeat is to be sent now.
     pub(super) beating: bool,
 }
@@ -31,6 +33,7 @@ impl Heart {
             number: 0,
             sent: None,
             ordinary: now,
+            held: now,
             beating: false,
         }
     }

@@ -67,6 +67,8 @@ pub(crate) struct Edge {
     relied_on: BTreeSet<EdgeId>,
     /// When a reading last failed or was slow.
     unseen: Moment,
+    /// When it last told an edge that the store is away.
+    promised: BTreeMap<EdgeId, Moment>,
     fencing: BTreeSet<EdgeId>,
     serial: u64,
     calls: BTreeMap<u64, Call>,
@@ -103,6 +105,7 @@ impl Edge {
             known: BTreeSet::new(),
             relied_on: BTreeSet::new(),
             unseen: now,
+            promised: BTreeMap::new(),
             fencing: BTreeSet::new(),
             serial: 0,
             calls: BTreeMap::new(),

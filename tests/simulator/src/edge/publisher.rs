@@ -167,6 +167,7 @@ impl Edge {
                 key_version: publisher.item.key_version,
                 auth_version: publisher.auth_version,
                 held_by_word: now >= self.heart.ordinary,
+                overdue: now >= self.heart.ordinary.max(self.heart.held),
                 known: &self.relied_on,
                 slot: self.slot,
             };
