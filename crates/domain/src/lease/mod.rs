@@ -224,7 +224,10 @@ impl Lease {
 
     fn hold_where_all_agree(&mut self) {
         let agreed = self.question.as_ref().filter(|q| q.open.is_empty());
-        if let Some(question) = agreed.filter(|_| self.phase == Phase::Up) {
+        // A process that stood still may ask before it sees that its time is over: others who have
+        // taken over since are none of those that it asks.
+        let in_time = |question: &&Question| question.asked < self.deadline;
+        if let Some(question) = agreed.filter(in_time).filter(|_| self.phase == Phase::Up) {
             self.deadline = self.deadline.max(question.asked + LEASE);
         }
     }

@@ -159,6 +159,18 @@ fn a_fleet_of_one_holds_through_an_outage_and_its_late_heartbeat_does_not_cut_it
 }
 
 #[test]
+fn a_question_does_not_bring_back_a_lease_whose_time_is_over() {
+    let mut lease = up();
+    // The process stood still, and asks before it looks at its deadline.
+    lease.ask(after(4_000), []);
+    assert!(!lease.is_held(after(4_000)) && lease.expire(after(4_000)));
+    let mut lease = up();
+    lease.ask(after(3_999), [id(2)]);
+    lease.agreed(&id(2), after(3_999));
+    assert!(lease.is_held(after(7_998)));
+}
+
+#[test]
 fn an_edge_that_reaches_the_store_says_so() {
     let mut lease = up();
     beat(&mut lease, after(1_000));
