@@ -49,6 +49,8 @@ pub(crate) struct Scenario {
     pub(crate) healed: Time,
     /// When every publisher stops.
     pub(crate) closing: Time,
+    /// Then every edge is killed instead: only the reaper is left.
+    pub(crate) ends_without_edges: bool,
 }
 
 impl Scenario {
@@ -69,6 +71,7 @@ impl Scenario {
             faults,
             healed,
             closing,
+            ends_without_edges: chance.percent(10),
         }
     }
 }

@@ -10,15 +10,16 @@ use crate::event::{Channel, Event, Input, Process, Push, Signal, Slot};
 use crate::fault::{Fault, Kind};
 use crate::functions::{self, REAP_EVERY, Reaper};
 use crate::scenario::{SETTLED_AFTER, Scenario};
+use crate::store::Row;
 use crate::time::Time;
 use crate::world::{DASHBOARDS, World};
 use crate::{Options, Outcome};
 
 /// Time between two looks of the observer.
 const INSPECT_EVERY: Duration = Duration::from_millis(250);
-/// After the last publisher has stopped every channel is OFFLINE within this: 150 s where only the
-/// reaper is left, and 15 s in which a silent publisher is not missed.
-const OFFLINE_WITHIN: Duration = Duration::from_secs(165);
+/// After the last publisher has stopped, or the last edge, every channel is OFFLINE within this, be
+/// it by the reaper.
+const OFFLINE_WITHIN: Duration = Duration::from_secs(150);
 /// A run goes on for so long after the last change: dashboards must agree by then.
 const QUIET: Duration = Duration::from_secs(6);
 /// What reaches a process that stands still waits in its sockets and timers, and comes in any order
@@ -334,7 +335,7 @@ impl Simulation {
     }
 
     fn claimed(&self) -> Vec<Option<bool>> {
-        let claimed = |(channel, row): (usize, &crate::store::Row)| {
+        let claimed = |(channel, row): (usize, &Row)| {
             let item = row.item.as_ref()?;
             let owner = item.owner.as_ref()?;
             let edges = self
@@ -370,8 +371,16 @@ impl Simulation {
         }
     }
 
-    /// Every publisher stops: some say goodbye, some crash, some vanish.
+    /// Every edge is killed for good, or every publisher stops: some say goodbye, some crash, some
+    /// vanish.
     fn close(&mut self) {
+        if self.scenario.ends_without_edges {
+            self.world.tell("FAULT", |_| "no edge is left".to_owned());
+            for slot in 0..self.machines.len() {
+                self.machines[slot].down += 1;
+                self.kill(slot);
+            }
+        }
         self.world.tell("people", |_| "all stop".to_owned());
         let processes = self.processes();
         for encoder in &mut self.encoders {
@@ -388,17 +397,15 @@ impl Simulation {
 
     fn is_over(&mut self) -> bool {
         let (world, closing) = (&mut self.world, self.scenario.closing);
-        if world.now <= closing + QUIET {
+        if world.now <= closing {
             return false;
         }
-        let offline = world.store.rows.iter().all(|row| row.is_offline());
+        let offline = world.store.rows.iter().all(Row::is_offline);
         if !offline {
             self.changed = world.now;
             if world.now > closing + OFFLINE_WITHIN {
-                let items: Vec<_> = world
-                    .store
-                    .rows
-                    .iter()
+                let rows = world.store.rows.iter();
+                let items: Vec<_> = rows
                     .map(|row| world.story.item(row.item.as_ref()))
                     .collect();
                 world
@@ -406,6 +413,11 @@ impl Simulation {
                     .broken(world.now, Rule::EndsOffline, || format!("{items:?}"));
             }
         }
-        offline && world.now > self.changed + QUIET
+        let over = offline && world.now > self.changed.max(closing) + QUIET;
+        if over {
+            let took = self.changed.since(closing);
+            world.checks.figures.took(Rule::EndsOffline, took);
+        }
+        over
     }
 }

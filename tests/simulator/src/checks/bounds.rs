@@ -15,6 +15,8 @@ use crate::world::status;
 
 /// A lost edge's locks can be taken so soon after.
 const TAKEOVER: Duration = Duration::from_secs(5);
+/// A publish that came sooner after the loss waits for the fence.
+const WAITED_SINCE: Duration = Duration::from_secs(3);
 /// OFFLINE comes so soon after the grace of a drop.
 const AFTER_GRACE: Duration = Duration::from_secs(2);
 /// OFFLINE comes so soon after the grace where an edge was lost.
@@ -133,6 +135,8 @@ impl Checks {
             };
             self.duties.push(Duty { what, from, due });
         }
+        let key = (owner.edge_id.clone(), owner.epoch);
+        self.losses.insert(key, from);
         let what = What::Takeover { owner, slot };
         self.duties.push(Duty {
             what,
@@ -208,6 +212,23 @@ impl Checks {
         };
         let born = &self.born[fencer];
         born.alive && born.id != owner.edge_id && self.is_well_since(born.slot, since)
+    }
+
+    /// A publish has the lock: one that waited for a lost owner has it soon after the loss.
+    pub(crate) fn acquired_by(&mut self, now: Time, slot: Slot, channel: Channel, began: Time) {
+        let Some(owner) = self.channels[channel].taken_from.take() else {
+            return;
+        };
+        let Some(lost) = self.losses.get(&(owner.edge_id, owner.epoch)).copied() else {
+            return;
+        };
+        let waited = began < lost + WAITED_SINCE && now > lost + WAITED_SINCE;
+        if waited && self.is_well_since(slot, lost.before(WELL_BEFORE)) {
+            self.figures.took(Rule::WaitingPublish, now.since(lost));
+            if now > lost + TAKEOVER {
+                self.broken(now, Rule::WaitingPublish, || format!("lost at {lost}"));
+            }
+        }
     }
 
     /// A publish was turned away, so long after it came.

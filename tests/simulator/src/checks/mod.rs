@@ -68,8 +68,10 @@ pub enum Rule {
     DropIsShown,
     /// A publisher that is silent for 15 s is dropped.
     SilenceIsADrop,
-    /// The owner of a lost edge's locks is known to be dead within 5 s.
+    /// A lost edge is fenced within 5 s.
     Takeover,
+    /// A publish that waits for it has the lock within 5 s.
+    WaitingPublish,
     /// The sessions of a lost edge are OFFLINE within the grace and 7 s.
     LossIsShown,
     /// Nobody is fenced who reached the store all the time.
@@ -159,6 +161,8 @@ struct Track {
     /// Sessions admitted under less were to be cut; and whether the edges were told.
     cuts: Vec<(Time, u64, bool)>,
     unclaimed: Option<Time>,
+    /// The dead owner whose session was last taken over.
+    taken_from: Option<Owner>,
 }
 
 #[derive(Clone, Debug)]
@@ -179,6 +183,8 @@ pub(crate) struct Checks {
     fences: BTreeMap<(EdgeId, u64), Fence>,
     unswept: BTreeMap<(EdgeId, u64), Time>,
     duties: Vec<Duty>,
+    /// When each owner was lost.
+    losses: BTreeMap<(EdgeId, u64), Time>,
     residue: BTreeSet<(EdgeId, u64, u64)>,
 }
 
@@ -198,6 +204,7 @@ impl Checks {
             holds: Vec::new(),
             cuts: Vec::new(),
             unclaimed: None,
+            taken_from: None,
         };
         Self {
             violation: None,
@@ -209,6 +216,7 @@ impl Checks {
             fences: BTreeMap::new(),
             unswept: BTreeMap::new(),
             duties: Vec::new(),
+            losses: BTreeMap::new(),
             residue: BTreeSet::new(),
         }
     }
@@ -287,7 +295,13 @@ impl Checks {
         }
     }
 
-    pub(crate) const fn held(&mut self) {
+    /// A deadline was put off by a question that was sent while the lease was held, or after it.
+    pub(crate) fn held(&mut self, now: Time, name: &str, in_time: bool) {
         self.figures.holds += 1;
+        if !in_time {
+            self.broken(now, Rule::DeadlineIsKept, || {
+                format!("{name} holds on after its deadline")
+            });
+        }
     }
 }

@@ -61,9 +61,12 @@ impl Checks {
         track.acquired.insert(left.version.generation, acquired);
         let before = before.filter(|before| before.session_id == left.session_id);
         let former = before.and_then(|before| before.owner.as_ref());
-        let dead = former.filter(|owner| self.fence_of(owner).is_some());
-        if dead.is_some_and(|dead| left.owner.as_ref() != Some(dead)) {
+        let dead = former
+            .filter(|owner| self.fence_of(owner).is_some())
+            .cloned();
+        if dead.is_some() && left.owner != dead {
             self.figures.takeovers += 1;
+            self.channels[channel].taken_from = dead;
         }
     }
 

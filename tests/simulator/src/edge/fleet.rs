@@ -67,15 +67,7 @@ impl Edge {
     }
 
     fn after_reading(&mut self, world: &mut World) {
-        let parked: Vec<_> = self
-            .seeks
-            .iter()
-            .filter(|(_, seek)| seek.parked)
-            .map(|(id, _)| *id)
-            .collect();
-        for seek in parked {
-            self.look(seek, world);
-        }
+        self.look_at_all_parked(world);
         let unswept: Vec<_> = self
             .watch
             .unswept(self.now(world))
@@ -86,6 +78,18 @@ impl Edge {
         }
         if let Some(silence) = self.watch.next_silence() {
             self.wake_at(world, silence, Timer::Silence);
+        }
+    }
+
+    fn look_at_all_parked(&mut self, world: &mut World) {
+        let parked: Vec<_> = self
+            .seeks
+            .iter()
+            .filter(|(_, seek)| seek.parked)
+            .map(|(id, _)| *id)
+            .collect();
+        for seek in parked {
+            self.look(seek, world);
         }
     }
 
@@ -155,6 +159,7 @@ impl Edge {
                 self.read.remove(&silent.id);
                 self.watch.fenced(&silent.owner(), self.now(world));
                 self.sweep(silent.owner(), true, world);
+                self.look_at_all_parked(world);
             }
         }
     }
@@ -233,7 +238,7 @@ impl Edge {
         if self.lease.deadline() > before {
             self.heart.held = asked + LEASE;
             self.relied_on.clone_from(&self.known);
-            world.checks.held();
+            world.checks.held(world.now, &self.name, before > asked);
             self.tell(world, |_| "holds: the store is away for all".to_owned());
         }
     }

@@ -308,6 +308,9 @@ impl Edge {
         let Some(seek) = self.seeks.remove(&id) else {
             return;
         };
+        world
+            .checks
+            .acquired_by(world.now, self.slot, seek.channel, seek.began);
         self.begin_publisher(id, seek.connection, seek.channel, item, world);
         match seek.screened {
             Some(auth_version) => self.admitted(id, auth_version, world),
