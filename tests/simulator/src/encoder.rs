@@ -122,7 +122,7 @@ impl Encoder {
         let connection = world.connect(self.number, process);
         self.connection = Some(connection);
         self.state = State::Asking;
-        world.to_edge(
+        world.send_to_edge(
             connection,
             Socket::Publish {
                 channel: self.channel,
@@ -136,7 +136,7 @@ impl Encoder {
     }
 
     fn frame(&mut self, connection: Connection, world: &mut World) {
-        world.to_edge(connection, Socket::Media);
+        world.send_to_edge(connection, Socket::Media);
         world.after(
             FRAME_EVERY,
             Event::Encoder(self.number, Signal::Frame(connection)),
@@ -179,7 +179,7 @@ impl Encoder {
 
     fn hang_up(&mut self, how: Socket, world: &mut World) {
         if let Some(connection) = self.connection.take() {
-            world.to_edge(connection, how);
+            world.send_to_edge(connection, how);
         }
     }
 

@@ -143,7 +143,7 @@ pub(crate) enum Signal {
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
     /// Yield this lock. Who asks for which attempt, which try it is, and the item that it saw.
-    Ask(EdgeId, u64, u32, Item),
+    Ask(EdgeId, u64, u32, Box<Item>),
     /// The answer to that.
     Answer(u64, u32, Yield),
     /// Is the store away for you, too? Who asks, and when by its own clock.
@@ -198,15 +198,24 @@ pub(crate) struct Answered {
     pub(crate) answer: Answer,
 }
 
-/// What the store answers. A write gives what it left, or what it found where its condition failed.
+/// What became of a conditional write.
+#[derive(Clone, Debug)]
+pub(crate) enum Made<T> {
+    /// What it left.
+    Left(T),
+    /// Its condition failed on this.
+    Refused(Option<T>),
+}
+
+/// What the store answers.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     Busy,
     Edges(Vec<EdgeItem>, Vec<(EdgeId, Timestamp)>),
     Edge(Option<EdgeItem>),
-    EdgeWritten(Result<EdgeItem, Option<EdgeItem>>),
+    EdgeWritten(Made<EdgeItem>),
     Live(Option<Item>),
-    LiveWritten(Result<Item, Option<Item>>),
+    LiveWritten(Made<Item>),
     HeldBy(Vec<Channel>),
     Admission(Option<Key>, Gate),
     Gate(Gate),

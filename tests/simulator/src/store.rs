@@ -12,7 +12,7 @@ use domain::live::{Acquire, Item, State, Write};
 use domain::{ChannelId, EdgeId, Owner, Timestamp, UserId};
 
 use crate::chance::Chance;
-use crate::event::Channel;
+use crate::event::{Channel, Made};
 use crate::plant::Plant;
 use crate::time::Time;
 
@@ -63,11 +63,13 @@ impl Store {
     }
 
     /// What a write leaves, or what it found where its condition failed.
-    pub(crate) fn write_edge(&mut self, write: &edge::Write) -> Result<Edge, Option<Edge>> {
+    pub(crate) fn write_edge(&mut self, write: &edge::Write) -> Made<Edge> {
         let found = self.edges.get(write.edge_id());
-        let left = write.apply(found).ok_or_else(|| found.cloned())?;
+        let Some(left) = write.apply(found) else {
+            return Made::Refused(found.cloned());
+        };
         self.edges.insert(left.id.clone(), left.clone());
-        Ok(left)
+        Made::Left(left)
     }
 
     /// The same for a live item; `lag` is how long the index takes to show a change of owner.
@@ -76,15 +78,17 @@ impl Store {
         channel: Channel,
         write: &Write,
         visible: Time,
-    ) -> Result<Item, Option<Item>> {
+    ) -> Made<Item> {
         let row = &mut self.rows[channel];
         let found = row.item.as_ref();
-        let left = apply(self.plant, write, found).ok_or_else(|| found.cloned())?;
+        let Some(left) = apply(self.plant, write, found) else {
+            return Made::Refused(found.cloned());
+        };
         row.show_in_index(left.owner.clone(), visible);
         let deleted =
             self.plant == Some(Plant::ItemDeletedOnRelease) && left.state == State::Offline;
         row.item = (!deleted).then(|| left.clone());
-        Ok(left)
+        Made::Left(left)
     }
 
     /// The channels whose owner this is, as the index shows them.

@@ -12,8 +12,8 @@ use domain::{EdgeId, Moment, Timestamp, edge};
 use crate::chance::Chance;
 use crate::checks::{By, Checks};
 use crate::event::{
-    Answer, Answered, Ask, Channel, Connection, Event, Input, Message, Process, Push, Request,
-    Sender, Signal, Slot, Socket, Timer,
+    Answer, Answered, Ask, Channel, Connection, Event, Input, Made, Message, Process, Push,
+    Request, Sender, Signal, Slot, Socket, Timer,
 };
 use crate::network::Network;
 use crate::plant::Plant;
@@ -189,8 +189,11 @@ impl World {
         write: &edge::Write,
         wall: Timestamp,
         by: By,
-    ) -> Result<edge::Edge, Option<edge::Edge>> {
-        let left = self.store.write_edge(write)?;
+    ) -> Made<edge::Edge> {
+        let left = match self.store.write_edge(write) {
+            Made::Left(left) => left,
+            refused @ Made::Refused(_) => return refused,
+        };
         if matches!(
             write,
             edge::Write::Beat { .. } | edge::Write::Boot(_) | edge::Write::Renew(_)
@@ -207,19 +210,17 @@ impl World {
             });
         }
         self.checks.edge_written(self.now, write, &left, by);
-        Ok(left)
+        Made::Left(left)
     }
 
     /// Carries out a write on a live item, and sends what it left down the change stream.
-    pub(crate) fn write_live(
-        &mut self,
-        channel: Channel,
-        write: &Write,
-        by: By,
-    ) -> Result<Item, Option<Item>> {
+    pub(crate) fn write_live(&mut self, channel: Channel, write: &Write, by: By) -> Made<Item> {
         let visible = self.now + self.network.index_lag(&mut self.chance);
         let before = self.store.rows[channel].item.clone();
-        let left = self.store.write_live(channel, write, visible)?;
+        let left = match self.store.write_live(channel, write, visible) {
+            Made::Left(left) => left,
+            refused @ Made::Refused(_) => return refused,
+        };
         self.checks
             .live_written(self.now, channel, write, before.as_ref(), &left);
         self.tell("store", |story| {
@@ -232,7 +233,7 @@ impl World {
         });
         let push = status(channel, &left, self.now.wall());
         self.push_within(push, STREAM_MILLIS);
-        Ok(left)
+        Made::Left(left)
     }
 
     // ---- Between edges
@@ -290,7 +291,7 @@ impl World {
         self.connections
     }
 
-    pub(crate) fn to_edge(&mut self, connection: Connection, what: Socket) {
+    pub(crate) fn send_to_edge(&mut self, connection: Connection, what: Socket) {
         let delay = self.chance.millis(2, 20);
         let Some(link) = self
             .sockets
@@ -304,7 +305,7 @@ impl World {
         self.queue.plan(link.last_to_edge, event);
     }
 
-    pub(crate) fn to_encoder(&mut self, connection: Connection, signal: Signal) {
+    pub(crate) fn send_to_encoder(&mut self, connection: Connection, signal: Signal) {
         let delay = self.chance.millis(2, 20);
         let Some(link) = self
             .sockets
@@ -332,7 +333,7 @@ impl World {
         };
         let connections: Vec<_> = self.sockets.iter().filter_map(of).collect();
         for connection in connections {
-            self.to_encoder(connection, Signal::Closed(connection));
+            self.send_to_encoder(connection, Signal::Closed(connection));
             self.sockets.remove(&connection);
         }
     }

@@ -26,8 +26,8 @@ const AFTER_LOSS: Duration = Duration::from_secs(7);
 const WELL_BEFORE: Duration = Duration::from_secs(2);
 /// No media for 15 s is a drop; the rest is the way of a batch and of the write.
 const SILENCE_OF_A_PUBLISHER: Duration = Duration::from_millis(15_500);
-/// An acquisition that is owed and its gift back.
-const CLAIMED_WITHIN: Duration = Duration::from_secs(5);
+/// An acquisition that is owed is repeated within a call and a pause, and then given back.
+const CLAIMED_WITHIN: Duration = Duration::from_secs(3);
 /// Queries at 0, 2 and 12 s, begun at once or after 2 s.
 const SWEPT_WITHIN: Duration = Duration::from_secs(17);
 /// The wait for a silent holder, and the calls and questions around it.
@@ -266,15 +266,13 @@ impl Checks {
             .as_ref()
             .and_then(|owner| self.slot_of(&owner.edge_id));
         let well = slot.is_some_and(|slot| self.is_well_since(slot, now.before(CLAIMED_WITHIN)));
-        let unclaimed = item.state.is_held() && well && claimed == Some(false);
+        let unclaimed = item.state.is_held() && claimed == Some(false);
         let track = &mut self.channels[channel];
         track.unclaimed = unclaimed.then(|| track.unclaimed.unwrap_or(now));
-        if track
-            .unclaimed
-            .is_some_and(|since| now.since(since) > CLAIMED_WITHIN)
-        {
+        let since = track.unclaimed.unwrap_or(now);
+        if well && now.since(since) > CLAIMED_WITHIN {
             self.broken(now, Rule::LocksAreClaimed, || {
-                format!("channel {channel}: {item:?}")
+                format!("channel {channel}: not since {since}: {item:?}")
             });
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::Owner;
 
 use super::{Checks, Rule};
-use crate::event::{Process, Slot};
+use crate::event::Slot;
 use crate::fault::{Kind, Weight};
 use crate::time::Time;
 
@@ -25,10 +25,6 @@ pub(super) struct Health {
 }
 
 impl Health {
-    pub(super) const fn started(&mut self, _now: Time) {
-        self.up = None;
-    }
-
     pub(super) const fn down(&mut self) {
         self.up = None;
     }
@@ -63,7 +59,7 @@ impl Checks {
     }
 
     /// An edge's registration was acknowledged.
-    pub(crate) fn up(&mut self, now: Time, slot: Slot, _process: Process) {
+    pub(crate) fn up(&mut self, now: Time, slot: Slot) {
         self.health[slot].up.get_or_insert(now);
     }
 

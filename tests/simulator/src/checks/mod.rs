@@ -234,7 +234,7 @@ impl Checks {
 
     // ---- Processes
 
-    pub(crate) fn born(&mut self, now: Time, slot: Slot, process: Process, id: &EdgeId) {
+    pub(crate) fn born(&mut self, slot: Slot, process: Process, id: &EdgeId) {
         debug_assert_eq!(process, self.born.len(), "processes are counted in order");
         self.born.push(Born {
             id: id.clone(),
@@ -242,7 +242,7 @@ impl Checks {
             alive: true,
         });
         self.by_id.insert(id.clone(), process);
-        self.health[slot].started(now);
+        self.health[slot].down();
     }
 
     pub(crate) fn died(&mut self, process: Process) {

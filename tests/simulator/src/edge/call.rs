@@ -6,7 +6,7 @@ use domain::live::{Item, Write, Written};
 use domain::{Moment, Owner, edge};
 
 use super::{Edge, READ_WITHIN};
-use crate::event::{Answer, Answered, Ask, Channel, Sender, Timer};
+use crate::event::{Answer, Answered, Ask, Channel, Made, Sender, Timer};
 use crate::plant::Plant;
 use crate::world::World;
 
@@ -248,17 +248,14 @@ impl Edge {
 
     /// A failed condition counts as success only where the item shows what the write would have
     /// left.
-    pub(super) fn written(
-        &self,
-        write: &Write,
-        result: Result<Item, Option<Item>>,
-        world: &World,
-    ) -> Written {
+    pub(super) fn written(&self, write: &Write, result: Made<Item>, world: &World) -> Written {
         match result {
-            Ok(item) => Written::Done(item),
-            Err(Some(item)) if write.left(&item) => Written::Done(item),
-            Err(Some(item)) if world.has(Plant::IdempotenceByOwner) => self.mistaken(write, item),
-            Err(found) => Written::Rejected(found),
+            Made::Left(item) => Written::Done(item),
+            Made::Refused(Some(item)) if write.left(&item) => Written::Done(item),
+            Made::Refused(Some(item)) if world.has(Plant::IdempotenceByOwner) => {
+                self.mistaken(write, item)
+            }
+            Made::Refused(found) => Written::Rejected(found),
         }
     }
 

@@ -8,7 +8,7 @@ use domain::{EdgeId, Moment, Timestamp};
 
 use super::call::Purpose;
 use super::{AGAIN_AFTER, Edge};
-use crate::event::{Ask, Message, Slot, Timer};
+use crate::event::{Ask, Made, Message, Slot, Timer};
 use crate::plant::Plant;
 use crate::world::World;
 
@@ -142,20 +142,15 @@ impl Edge {
         self.call_edge(Purpose::Fence(silent), write, world);
     }
 
-    pub(super) fn on_fenced(
-        &mut self,
-        silent: &Item,
-        result: Result<Item, Option<Item>>,
-        world: &mut World,
-    ) {
+    pub(super) fn on_fenced(&mut self, silent: &Item, result: Made<Item>, world: &mut World) {
         self.fencing.remove(&silent.id);
         let shows = |found: &Item| silent.fence().left(found);
         match result {
-            Err(found) if !found.as_ref().is_some_and(shows) => {
+            Made::Refused(found) if !found.as_ref().is_some_and(shows) => {
                 self.tell(world, |_| "finds that it beat meanwhile".to_owned());
                 self.wake(world, AGAIN_AFTER, Timer::Silence);
             }
-            Ok(_) | Err(_) => {
+            Made::Left(_) | Made::Refused(_) => {
                 self.read.remove(&silent.id);
                 self.watch.fenced(&silent.owner(), self.now(world));
                 self.sweep(silent.owner(), true, world);

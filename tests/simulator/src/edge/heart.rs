@@ -8,7 +8,7 @@ use domain::lease::{HEARTBEAT, Heartbeat, LEASE, Phase};
 
 use super::call::Purpose;
 use super::{AGAIN_AFTER, Edge};
-use crate::event::Timer;
+use crate::event::{Made, Timer};
 use crate::plant::Plant;
 use crate::world::World;
 
@@ -82,24 +82,24 @@ impl Edge {
         }
     }
 
-    pub(super) fn on_registered(&mut self, result: Result<Item, Option<Item>>, world: &mut World) {
+    pub(super) fn on_registered(&mut self, result: Made<Item>, world: &mut World) {
         let now = self.now(world);
         let mine = self.item();
         let shows = |found: &Item| Write::Renew(mine.clone()).left(found);
         match result {
-            Err(found) if !found.as_ref().is_some_and(shows) => {
+            Made::Refused(found) if !found.as_ref().is_some_and(shows) => {
                 self.tell(world, |_| "its registration is rejected".to_owned());
                 self.lease.rejected(mine.epoch);
                 self.check_deadline(world);
                 self.wake(world, HEARTBEAT, Timer::Register);
             }
-            Ok(_) | Err(_) => {
+            Made::Left(_) | Made::Refused(_) => {
                 self.lease.registered();
                 self.count_from_first_send(now);
                 self.tell(world, |story| {
                     format!("is up as {}", story.owner(&mine.owner()))
                 });
-                world.checks.up(world.now, self.slot, self.process);
+                world.checks.up(world.now, self.slot);
                 self.watch_deadline(world);
                 self.wake(world, HEARTBEAT, Timer::Beat);
                 self.sweep_older_epochs(world);
@@ -131,12 +131,7 @@ impl Edge {
         self.call_edge(Purpose::Beat(heartbeat), write, world);
     }
 
-    pub(super) fn on_beaten(
-        &mut self,
-        beat: &Heartbeat,
-        result: Result<Item, Option<Item>>,
-        world: &mut World,
-    ) {
+    pub(super) fn on_beaten(&mut self, beat: &Heartbeat, result: Made<Item>, world: &mut World) {
         self.heart.beating = false;
         if beat.epoch != self.owner().epoch {
             return;
@@ -147,12 +142,12 @@ impl Edge {
             publishers: 0,
         };
         match result {
-            Err(found) if !found.as_ref().is_some_and(|found| write.left(found)) => {
+            Made::Refused(found) if !found.as_ref().is_some_and(|found| write.left(found)) => {
                 self.tell(world, |_| "finds its epoch over".to_owned());
                 self.lease.rejected(beat.epoch);
                 self.check_deadline(world);
             }
-            Ok(_) | Err(_) => self.on_acknowledged(beat, world),
+            Made::Left(_) | Made::Refused(_) => self.on_acknowledged(beat, world),
         }
     }
 

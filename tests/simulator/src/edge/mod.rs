@@ -91,7 +91,7 @@ impl Edge {
         let id = EdgeId::from_random(world.chance.bytes());
         let now = world.moment(slot);
         world.story.introduce(&id, &name);
-        world.checks.born(world.now, slot, process, &id);
+        world.checks.born(slot, process, &id);
         let mut edge = Self {
             slot,
             process,
@@ -299,7 +299,7 @@ impl Edge {
     }
 
     fn close(connection: Connection, world: &mut World) {
-        world.to_encoder(connection, Signal::Closed(connection));
+        world.send_to_encoder(connection, Signal::Closed(connection));
     }
 }
 

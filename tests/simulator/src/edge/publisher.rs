@@ -100,11 +100,8 @@ impl Edge {
         gate: &Gate,
         world: &mut World,
     ) {
-        if !self
-            .publishers
-            .get(&id)
-            .is_some_and(|publisher| !publisher.is_ending())
-        {
+        let publisher = self.publishers.get(&id);
+        if publisher.is_none_or(Publisher::is_ending) {
             return;
         }
         match admit(key, gate, self.timestamp(world)) {
@@ -125,7 +122,7 @@ impl Edge {
         publisher.auth_version = auth_version;
         let (connection, channel) = (publisher.connection, publisher.channel);
         let changed = publisher.gate_changed;
-        world.to_encoder(connection, Signal::Started(connection));
+        world.send_to_encoder(connection, Signal::Started(connection));
         self.tell(world, |_| format!("publish {id} starts"));
         self.wake(world, NO_MEDIA, Timer::NoMedia(id));
         if changed {
@@ -139,7 +136,7 @@ impl Edge {
         };
         let connection = publisher.connection;
         self.tell(world, |_| format!("publish {id} is not admitted: {why}"));
-        world.to_encoder(connection, Signal::Refused(connection));
+        world.send_to_encoder(connection, Signal::Refused(connection));
         self.drop_publisher(id, None, world);
     }
 

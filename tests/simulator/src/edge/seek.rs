@@ -11,7 +11,7 @@ use domain::{AttemptId, ConnectionId, Owner, SessionId};
 use super::call::Purpose;
 use super::settle::Ground;
 use super::{AGAIN_AFTER, Edge};
-use crate::event::{Ask, Channel, Connection, Message, Signal, Timer};
+use crate::event::{Ask, Channel, Connection, Made, Message, Signal, Timer};
 use crate::plant::Plant;
 use crate::time::Time;
 use crate::world::World;
@@ -52,7 +52,7 @@ impl Edge {
         world: &mut World,
     ) {
         if self.draining.is_some() || !self.is_up(world) {
-            world.to_encoder(connection, Signal::Refused(connection));
+            world.send_to_encoder(connection, Signal::Refused(connection));
             return;
         }
         let id = self.serial();
@@ -205,7 +205,7 @@ impl Edge {
 
     fn ask_holder(&mut self, id: u64, question: u32, item: Item, world: &mut World) {
         let owner = item.owner.clone();
-        let message = Message::Ask(self.id.clone(), id, question, item.clone());
+        let message = Message::Ask(self.id.clone(), id, question, Box::new(item.clone()));
         if let Some(seek) = self.seeks.get_mut(&id) {
             seek.asking = Some((question, item));
         }
@@ -274,12 +274,7 @@ impl Edge {
         }
     }
 
-    pub(super) fn on_owed(
-        &mut self,
-        id: u64,
-        result: Result<Item, Option<Item>>,
-        world: &mut World,
-    ) {
+    pub(super) fn on_owed(&mut self, id: u64, result: Made<Item>, world: &mut World) {
         let now = self.timestamp(world);
         let Some(owed) = self.owed.remove(&id) else {
             return;
@@ -325,7 +320,7 @@ impl Edge {
         if let Some(seek) = self.seeks.remove(&id) {
             self.tell(world, |_| format!("refuses publish {id}: {why}"));
             world.checks.answered(world.now, self.slot, seek.began);
-            world.to_encoder(seek.connection, Signal::Refused(seek.connection));
+            world.send_to_encoder(seek.connection, Signal::Refused(seek.connection));
         }
     }
 }

@@ -8,7 +8,7 @@ use domain::{EdgeId, Moment};
 
 use super::Edge;
 use super::call::Purpose;
-use crate::event::{Channel, Message, Slot, Timer};
+use crate::event::{Channel, Made, Message, Slot, Timer};
 use crate::world::{World, status};
 
 /// A write that gives a lock back.
@@ -154,12 +154,7 @@ impl Edge {
         }
     }
 
-    pub(super) fn on_settled(
-        &mut self,
-        id: u64,
-        result: Result<Item, Option<Item>>,
-        world: &mut World,
-    ) {
+    pub(super) fn on_settled(&mut self, id: u64, result: Made<Item>, world: &mut World) {
         let Some(settle) = self.settles.remove(&id) else {
             return;
         };
