@@ -55,6 +55,17 @@ enum Ending {
     Settled,
 }
 
+impl Ending {
+    const fn words(&self) -> &'static str {
+        match self {
+            Self::Dropped(_, None) => "dropped",
+            Self::Dropped(_, Some(_)) => "silent, and yields",
+            Self::Ended(reason) => reason.as_str(),
+            Self::Settled => "settled",
+        }
+    }
+}
+
 impl Publisher {
     pub(super) fn is_of(&self, channel: Channel, generation: u64) -> bool {
         self.channel == channel && self.item.version.generation == generation
@@ -299,12 +310,14 @@ impl Edge {
                 .checks
                 .dropped(world.now, publisher.channel, generation, self.slot);
         }
+        let told = ending.clone();
         publisher.ending = Some(ending);
         if !world.has(Plant::GraceBeforeStop) {
             // Nothing more is handed on, and only then is anything written.
             publisher.open = false;
             Self::close(publisher.connection, world);
         }
+        self.tell(world, |_| format!("publish {id} is over: {}", told.words()));
         self.settle_publisher(id, world);
     }
 

@@ -84,51 +84,10 @@ impl Edge {
         ground: Ground,
         world: &mut World,
     ) {
-        let now = self.timestamp(world);
         let grace = world.store.rows[channel].grace;
-        if let Some(write) = item.dropped(now, grace) {
-            self.settle(channel, item, write, dropped, auth_version, ground, world);
-        }
-    }
-
-    /// Ends a session at once.
-    pub(super) fn end_at_once(
-        &mut self,
-        channel: Channel,
-        item: &Item,
-        reason: EndReason,
-        world: &mut World,
-    ) {
-        let now = self.timestamp(world);
-        if let Some(write) = item.end(now, reason) {
-            let dropped = self.now(world);
-            self.settle(
-                channel,
-                item,
-                write,
-                dropped,
-                u64::MAX,
-                Ground::Own(None),
-                world,
-            );
-        }
-    }
-
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "each is a different fact of one write"
-    )]
-    fn settle(
-        &mut self,
-        channel: Channel,
-        item: &Item,
-        write: Write,
-        dropped: Moment,
-        auth_version: u64,
-        ground: Ground,
-        world: &mut World,
-    ) {
-        let id = self.serial();
+        let Some(write) = item.dropped(self.timestamp(world), grace) else {
+            return;
+        };
         let epoch = match &ground {
             Ground::Own(_) => Some(self.owner().epoch),
             Ground::Sweep(_) => None,
@@ -143,6 +102,35 @@ impl Edge {
             ground,
             auth_version,
         };
+        self.settle(settle, world);
+    }
+
+    /// Ends a session at once.
+    pub(super) fn end_at_once(
+        &mut self,
+        channel: Channel,
+        item: &Item,
+        reason: EndReason,
+        world: &mut World,
+    ) {
+        let Some(write) = item.end(self.timestamp(world), reason) else {
+            return;
+        };
+        let settle = Settle {
+            channel,
+            generation: item.version.generation,
+            write,
+            dropped: self.now(world),
+            before: item.state,
+            epoch: Some(self.owner().epoch),
+            ground: Ground::Own(None),
+            auth_version: u64::MAX,
+        };
+        self.settle(settle, world);
+    }
+
+    fn settle(&mut self, settle: Settle, world: &mut World) {
+        let id = self.serial();
         self.settles.insert(id, settle);
         self.write_settle(id, world);
     }
