@@ -261,10 +261,12 @@ impl Store {
         let Some(reset) = reset else {
             return Ok(items);
         };
-        let end = reset.overlap_until.unwrap_or(reset.now);
+        // Not as of now: an edge whose clock is behind would let a dead key in for a while.
+        let dead = Timestamp::default();
+        let end = reset.overlap_until.unwrap_or(dead);
         for (hash, end) in [
             (&seen.key_hash, end),
-            (&self.overlapping(seen, reset.now).await?, reset.now),
+            (&self.overlapping(seen, reset.now).await?, dead),
         ] {
             if let Some(hash) = hash {
                 let retired = Change::new().when_present(PK).set(NOT_AFTER, moment(end));

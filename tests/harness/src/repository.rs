@@ -44,6 +44,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stream-sync", EVERYTHING),
     ("stream-sync-tests", EVERYTHING),
     ("stream-sync-load", EVERYTHING),
+    // Its actors stand in for everything else.
+    ("stream-sync-simulator", &["stream-sync-domain"]),
 ];
 /// For what puts the rooms together, and for tests of the whole.
 const EVERYTHING: &[&str] = &["*"];
