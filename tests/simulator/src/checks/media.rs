@@ -46,6 +46,9 @@ impl Checks {
         if self.is_fenced(now, batch) {
             return;
         }
+        if self.channels[batch.channel].let_go >= batch.generation {
+            self.broken(now, Rule::NothingAfterLetGo, || format!("{batch:?}"));
+        }
         let track = &mut self.channels[batch.channel];
         track.last_media = now;
         let live = track.live == batch.generation;

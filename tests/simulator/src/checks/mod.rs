@@ -49,6 +49,8 @@ pub struct Violation {
 pub enum Rule {
     /// One publisher's media is accepted on a channel, and none of a lower generation after a higher.
     OnePublisher,
+    /// Nothing is accepted under a generation after a write has said that it is let go.
+    NothingAfterLetGo,
     /// Media is accepted within a lease of the first send of a heartbeat whose answer came, or of a
     /// question that every other edge answered.
     DeadlineIsKept,
@@ -150,6 +152,8 @@ struct Track {
     accepted: Option<(u64, Owner, Connection)>,
     /// The generation that last went LIVE.
     live: u64,
+    /// The last generation that a write let go.
+    let_go: u64,
     /// When media was last accepted, and of each session while it was LIVE. A grace counts from
     /// there: what the store never heard of as LIVE has none.
     last_media: Time,
@@ -198,6 +202,7 @@ impl Checks {
             acquired: BTreeMap::new(),
             accepted: None,
             live: 0,
+            let_go: 0,
             last_media: Time::ZERO,
             session_media: BTreeMap::new(),
             retired: Vec::new(),

@@ -37,7 +37,9 @@ impl Checks {
                 track.live = *generation;
                 self.figures.lives += 1;
             }
-            Write::Grace { .. } | Write::End { .. } => {}
+            Write::Grace { generation, .. } | Write::End { generation, .. } => {
+                track.let_go = *generation;
+            }
         }
         if left.state == State::Offline {
             self.channels[channel].ended.extend(left.session_id.clone());
