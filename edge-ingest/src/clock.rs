@@ -5,18 +5,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::{Moment, Timestamp};
 
-/// The store's dates are in whole seconds and some milliseconds old. The correction changes only where
-/// it is off by more than this, so that it does not flicker.
+/// The store's dates are in whole seconds and some milliseconds old: what is no further off than this
+/// is right.
 const TOLERANCE_MILLIS: i64 = 2_000;
-/// What the machine's clock must be corrected by, in milliseconds. One for the process, as the clock
-/// is.
-static CORRECTION: AtomicI64 = AtomicI64::new(0);
+/// No answer of the store had a date yet.
+const UNSET: i64 = i64::MIN;
+/// What the milliseconds of [`boot`] lack of the store's time. One for the process, as the clock is.
+static OFFSET: AtomicI64 = AtomicI64::new(UNSET);
 
-/// The wall clock, corrected where it is seconds away from the store's: for display and audit, and for
-/// whether a grace was abandoned long ago. Lease decisions use [`boot`].
+/// The time of day, for display and audit, and for whether a grace was abandoned long ago. Lease
+/// decisions use [`boot`].
+///
+/// It is the machine's as long as that agrees with the store's, and is carried on by [`boot`]: a
+/// clock that somebody sets while sessions wait ends none of them.
 pub(crate) fn now() -> Timestamp {
-    let correction = CORRECTION.load(Ordering::Relaxed);
-    Timestamp::from_millis(machine_millis().saturating_add_signed(correction))
+    match OFFSET.load(Ordering::Relaxed) {
+        UNSET => Timestamp::from_millis(machine_millis()),
+        offset => Timestamp::from_millis(boot_millis().saturating_add_signed(offset)),
+    }
 }
 
 /// The store has dated an answer that was `under_way` for so long. What took over a second is too old
@@ -25,14 +31,11 @@ pub(crate) fn observe_store(date: Timestamp, under_way: Duration) {
     if under_way > Duration::from_secs(1) {
         return;
     }
-    let before = CORRECTION.load(Ordering::Relaxed);
-    let after = correction(before, machine_millis(), date);
+    let before = OFFSET.load(Ordering::Relaxed);
+    let after = offset(before, boot_millis(), machine_millis(), date);
     if after != before {
-        CORRECTION.store(after, Ordering::Relaxed);
-        tracing::warn!(
-            correction_millis = after,
-            "this machine's clock is not the store's"
-        );
+        OFFSET.store(after, Ordering::Relaxed);
+        tracing::info!(%date, "the clock goes by the store's");
     }
 }
 
@@ -43,12 +46,22 @@ fn machine_millis() -> u64 {
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn correction(before: i64, machine_millis: u64, store: Timestamp) -> i64 {
-    let difference = store.millis().checked_signed_diff(machine_millis);
-    match difference {
-        Some(difference) if difference.abs() <= TOLERANCE_MILLIS / 2 => 0,
-        Some(difference) if (difference - before).abs() > TOLERANCE_MILLIS => difference,
-        Some(_) | None => before,
+fn boot_millis() -> u64 {
+    boot().micros() / 1_000
+}
+
+fn offset(before: i64, boot: u64, machine: u64, store: Timestamp) -> i64 {
+    let right = |millis: u64| {
+        let difference = store.millis().checked_signed_diff(millis);
+        difference.is_some_and(|difference| difference.abs() <= TOLERANCE_MILLIS)
+    };
+    let offset_to = |millis: u64| millis.checked_signed_diff(boot).unwrap_or(before);
+    if before != UNSET && right(boot.saturating_add_signed(before)) {
+        before
+    } else if right(machine) {
+        offset_to(machine)
+    } else {
+        offset_to(store.millis())
     }
 }
 
@@ -73,20 +86,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_is_seconds_away_from_the_stores_is_corrected_and_jitter_is_not() {
-        let store = Timestamp::from_millis(1_900_000_000_000);
-        let machine = |ahead: i64| store.millis().saturating_add_signed(ahead);
-        assert_eq!(correction(0, machine(1_900), store), 0);
-        assert_eq!(correction(0, machine(3_600_000), store), -3_600_000);
-        assert_eq!(correction(0, machine(-3_600_000), store), 3_600_000);
-        // A whole second's rounding changes nothing, in either direction.
+    fn a_clock_that_is_seconds_away_from_the_stores_goes_by_that_and_jitter_changes_nothing() {
+        let (store, boot) = (Timestamp::from_millis(1_900_000_000_000), 5_000_000);
+        let at = |ahead: i64| store.millis().saturating_add_signed(ahead);
+        let apart = |millis: u64| i64::try_from(millis - boot).expect("small");
+        let first = |ahead: i64| offset(UNSET, boot, at(ahead), store);
         assert_eq!(
-            correction(-3_600_000, machine(3_600_999), store),
-            -3_600_000
+            first(1_900),
+            apart(at(1_900)),
+            "the machine's own, to the millisecond"
         );
-        assert_eq!(correction(-2_500, machine(1_600), store), -2_500);
-        // The clock was set right.
-        assert_eq!(correction(-3_600_000, machine(500), store), 0);
+        assert_eq!(first(3_600_000), apart(store.millis()));
+        assert_eq!(first(-3_600_000), apart(store.millis()));
+        // Set once, it stays: a second's rounding, and a machine whose clock jumps.
+        for ahead in [0, 1_999, -3_600_000] {
+            let known = apart(at(999));
+            assert_eq!(offset(known, boot, at(ahead), store), known);
+        }
+        let wrong = apart(at(60_000));
+        assert_eq!(offset(wrong, boot, at(100), store), apart(at(100)));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What edges ask each other, on a private port of their own: to yield a lock, and whether the store
 //! is away.
 //!
-//! Answers only ever make an edge wait longer or refuse; a lock is taken by a conditional write and
-//! by nothing else. An edge that cannot be asked is one that does not answer.
+//! A lock is taken by a conditional write and by nothing else; an answer makes a publish wait, or
+//! prolongs a lease whose asker all others know of. Questions and answers are signed. An edge that
+//! cannot be asked is one that does not answer.
 
 mod client;
 mod seal;

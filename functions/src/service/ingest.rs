@@ -1,7 +1,7 @@
 //! Where an encoder may publish to.
 //!
 //! Absent on purpose: judging heartbeats. An edge that dies without a word leaves the list when
-//! another edge fences it, which comes with the edges' heartbeat.
+//! another edge, or the reaper, fences it.
 
 use std::cmp::Ordering;
 
