@@ -155,9 +155,10 @@ impl Lease {
         }
     }
 
-    /// The store says that this epoch is over: it was fenced.
+    /// The store says that this epoch is over: it was fenced, maybe before its registration was
+    /// acknowledged.
     pub fn rejected(&mut self, epoch: u64) {
-        if epoch == self.owner.epoch && self.phase == Phase::Up {
+        if epoch == self.owner.epoch {
             self.phase = Phase::Over;
         }
     }

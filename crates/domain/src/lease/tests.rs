@@ -104,6 +104,25 @@ fn a_fenced_edge_is_over_at_once() {
 }
 
 #[test]
+fn an_epoch_that_was_fenced_before_its_registration_was_acknowledged_is_over_too() {
+    let mut lease = up();
+    lease.rejected(1);
+    lease.renew();
+    lease.register(after(5_000));
+    // The registration was made, its answer was lost, and others fenced it before it was sent again.
+    lease.rejected(2);
+    assert!(lease.expire(after(9_100)));
+    lease.renew();
+    assert_eq!(
+        (lease.owner().epoch, lease.phase()),
+        (3, Phase::Registering)
+    );
+    lease.register(after(9_200));
+    lease.registered();
+    assert!(lease.is_held(after(9_300)));
+}
+
+#[test]
 fn an_outage_that_all_others_confirm_prolongs_the_lease() {
     let mut lease = up();
     assert!(!lease.suspects_outage(after(1_999)));
