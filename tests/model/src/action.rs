@@ -126,7 +126,7 @@ const ALONE: View = View {
 
 impl State {
     /// Everything that may happen now.
-    pub fn actions(&self, bounds: &Bounds, actions: &mut Vec<Action>) {
+    pub(crate) fn actions(&self, bounds: &Bounds, actions: &mut Vec<Action>) {
         if self.seen.broken.is_some() {
             return;
         }
@@ -148,7 +148,9 @@ impl State {
             // An edge looks at its lease before it lets a publish decide: one that is over drops it.
             Stage::Reading(_) | Stage::Learning(..) | Stage::Asking(..) | Stage::Parked(..)
                 if !held => {}
-            Stage::Writing(_, write) if !held => self.write_unheard(bounds, publish, write, actions),
+            Stage::Writing(_, write) if !held => {
+                self.write_unheard(bounds, publish, write, actions)
+            }
             Stage::Idle if held && self.may_begin(bounds, publish) => {
                 self.connect(bounds, publish, actions);
             }
@@ -178,7 +180,9 @@ impl State {
                 self.write_unheard(bounds, publish, write, actions);
                 actions.push(Action::Lose(publish));
             }
-            Stage::Owed(write) | Stage::Leaving(write) => self.send(bounds, publish, write, actions),
+            Stage::Owed(write) | Stage::Leaving(write) => {
+                self.send(bounds, publish, write, actions)
+            }
             Stage::GoingLive(write, parting) => {
                 self.send(bounds, publish, write, actions);
                 if parting == Parting::Stays {
@@ -208,7 +212,8 @@ impl State {
         let before = if publish > first {
             Some(publish - 1)
         } else {
-            edge.checked_sub(1).map(|edge| bounds.publishes_of(edge).start)
+            edge.checked_sub(1)
+                .map(|edge| bounds.publishes_of(edge).start)
         };
         before.is_none_or(|before| self.publishes[before].stage != Stage::Idle)
     }
@@ -332,7 +337,7 @@ impl State {
             return;
         }
         actions.extend(node.is_fresh().then_some(Action::Elapse(edge)));
-        let killed = self.crashes_left > 0 && node.runs && self.any_here(bounds, edge);
+        let killed = self.kills_left > 0 && node.runs && self.any_here(bounds, edge);
         actions.extend(killed.then_some(Action::Kill(edge)));
         let silent = node.shown == Age::Lapsed || bounds.breaks(Plant::WallClockExpiry);
         actions.extend((node.lives() && silent).then_some(Action::Fence(edge)));
@@ -401,7 +406,9 @@ impl State {
         actions.extend(self.copy.map(|_| Action::CopyArrives));
         actions.extend((bounds.reset && !self.retired).then_some(Action::Reset));
         let Some(page) = self.page else { return };
-        let newer = self.item.is_some_and(|item| item.version > page.shows.version);
+        let newer = self
+            .item
+            .is_some_and(|item| item.version > page.shows.version);
         let pushes = newer && page.push.is_none();
         actions.extend(pushes.then_some(Action::Push));
         actions.extend(page.push.map(|_| Action::Show));

@@ -1,8 +1,14 @@
 //! How large a world is explored. Whatever is bounded is named here.
 
+use std::fmt;
+
 use crate::Plant;
 
 /// The bounds of one exploration.
+///
+/// In each of them answers are lost and writes repeated, leases lapse, watchers fence, sweepers and
+/// timers write late, encoders drop or stop, and what was under way when an epoch ended may still
+/// arrive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
     /// Edge processes.
@@ -11,15 +17,15 @@ pub struct Bounds {
     pub attempts: usize,
     /// Epochs that an edge may begin.
     pub epochs: u8,
-    /// Heartbeats that an edge sends in all.
+    /// Heartbeats that an edge sends after its registration, in all.
     pub heartbeats: u8,
     /// Edge processes that may be killed.
-    pub crashes: u8,
-    /// Writes of which a copy may stay under way when they were answered, one at a time.
+    pub kills: u8,
+    /// Writes of which a copy stays under way when they were answered, one at a time.
     pub copies: u8,
     /// Whether a publish may decide before its edge has read the holder's.
     pub unread: bool,
-    /// Writes that give back what the dead left, under way at once.
+    /// Writes that give back what the dead and the dropped left, under way at once.
     pub chores: usize,
     /// Whether the owner may reset the key.
     pub reset: bool,
@@ -39,23 +45,54 @@ impl Bounds {
     /// Most chores under way at once, in any exploration.
     pub const MOST_CHORES: usize = 2;
 
-    /// Everything may happen that the model knows, with so many edges and attempts on each.
+    /// What always happens, and nothing beside it.
     #[must_use]
-    pub const fn full(edges: usize, attempts: usize) -> Self {
+    pub const fn plain(edges: usize, attempts: usize) -> Self {
         Self {
             edges,
             attempts,
             epochs: 2,
             heartbeats: 1,
-            crashes: 1,
+            kills: 0,
+            copies: 0,
+            unread: false,
+            chores: 1,
+            reset: false,
+            page: false,
+            reduced: true,
+            plant: None,
+        }
+    }
+
+    /// Everything that the model knows, but for the page: it only looks on.
+    #[must_use]
+    pub const fn full(edges: usize, attempts: usize) -> Self {
+        Self {
+            kills: 1,
             copies: 1,
             unread: true,
             chores: 2,
             reset: true,
-            page: true,
-            reduced: true,
-            plant: None,
+            ..Self::plain(edges, attempts)
         }
+    }
+
+    /// The same with a rule broken. Nothing is reduced: the reductions rest on the rules.
+    #[must_use]
+    pub const fn planted(self, plant: Plant) -> Self {
+        Self {
+            reduced: false,
+            plant: Some(plant),
+            ..self
+        }
+    }
+
+    /// Whether there is room for so many edges and attempts.
+    #[must_use]
+    pub const fn fits(&self) -> bool {
+        let edges = self.edges >= 1 && self.edges <= Self::MOST_EDGES;
+        let attempts = self.attempts >= 1 && self.publishes() <= Self::MOST_PUBLISHES;
+        edges && attempts && self.chores >= 1 && self.chores <= Self::MOST_CHORES
     }
 
     /// Publish attempts on all edges together.
@@ -71,7 +108,8 @@ impl Bounds {
     }
 
     /// The publishes on an edge.
-    pub fn publishes_of(&self, edge: usize) -> std::ops::Range<usize> {
+    #[must_use]
+    pub const fn publishes_of(&self, edge: usize) -> std::ops::Range<usize> {
         edge * self.attempts..(edge + 1) * self.attempts
     }
 
@@ -79,5 +117,30 @@ impl Bounds {
     #[must_use]
     pub fn breaks(&self, plant: Plant) -> bool {
         self.plant == Some(plant)
+    }
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let yes = |it: bool| if it { "yes" } else { "no" };
+        write!(
+            f,
+            "{} edges x {} attempts; at most {} epochs and {} heartbeats of an edge, {} kills, \
+             {} copies of answered writes, {} chores at once; unread edges: {}, key reset: {}, \
+             page: {}, reduced: {}",
+            self.edges,
+            self.attempts,
+            self.epochs,
+            self.heartbeats,
+            self.kills,
+            self.copies,
+            self.chores,
+            yes(self.unread),
+            yes(self.reset),
+            yes(self.page),
+            yes(self.reduced),
+        )?;
+        self.plant
+            .map_or(Ok(()), |plant| write!(f, "; broken on purpose: {plant}"))
     }
 }

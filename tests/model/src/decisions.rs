@@ -35,7 +35,7 @@ pub(crate) enum Told {
 
 /// How its edge sees the world when a publish decides.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct View {
+pub struct View {
     /// The holder's edge, as last read; None where it was not read yet.
     pub holder: Option<Kept<Edge>>,
     /// Whether the wall clock says that a grace was abandoned.
@@ -70,12 +70,14 @@ struct Turn {
     view: View,
 }
 
+/// The live item, where there is one.
+type Found = Option<Kept<Item>>;
+
 type Memory<K, V> = RefCell<HashMap<K, V>>;
 
 thread_local! {
     static TURNS: Memory<Turn, (Kept<Attempt>, Next)> = RefCell::default();
-    static APPLIED: Memory<(Kept<Write>, Option<Kept<Item>>), Option<Kept<Item>>> =
-        RefCell::default();
+    static APPLIED: Memory<(Kept<Write>, Found), Found> = RefCell::default();
     static BEGUN: Memory<(usize, usize, u8, u8), Kept<Attempt>> = RefCell::default();
     static PARTED: Memory<(usize, Kept<Item>, Parting), Option<Kept<Write>>> = RefCell::default();
     static STARTED: Memory<(usize, Kept<Item>), Kept<Write>> = RefCell::default();

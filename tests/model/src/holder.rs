@@ -5,14 +5,14 @@
 //! moment: what happens to a lease is told to a real one, made from the ages, and the ages are read
 //! back from it.
 
-use domain::lease::{Heartbeat, LEASE, Lease, Phase};
 use domain::Moment;
+use domain::lease::{Heartbeat, LEASE, Lease, Phase};
 
 use crate::names::{NOW, edge_id};
 
 /// How long ago a moment was.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Age {
+pub(crate) enum Age {
     /// Less than a lease.
     Fresh,
     /// A lease or more.
@@ -21,7 +21,7 @@ pub enum Age {
 
 /// A lease.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Holder {
+pub(crate) struct Holder {
     /// The epoch, from 1.
     pub epoch: u8,
     /// Where the epoch is in its life.
@@ -54,7 +54,7 @@ impl Age {
 impl Holder {
     /// An edge whose registration was acknowledged just now.
     #[must_use]
-    pub const fn registered() -> Self {
+    pub(crate) const fn registered() -> Self {
         Self {
             epoch: 1,
             phase: Phase::Up,
@@ -65,7 +65,7 @@ impl Holder {
     }
 
     /// The same, a lease later.
-    pub const fn lapsed() -> Self {
+    pub(crate) const fn lapsed() -> Self {
         Self {
             acknowledged: Age::Lapsed,
             ..Self::registered()
@@ -74,18 +74,18 @@ impl Holder {
 
     /// Whether publishers may be let in and media handed on, now.
     #[must_use]
-    pub fn is_held(&self, edge: usize) -> bool {
+    pub(crate) fn is_held(&self, edge: usize) -> bool {
         self.lease(edge).is_held(NOW)
     }
 
     /// A whole lease passes.
-    pub fn elapse(&mut self) {
+    pub(crate) fn elapse(&mut self) {
         self.acknowledged = Age::Lapsed;
         self.sent = self.sent.map(|_| Age::Lapsed);
     }
 
     /// Lets something happen to the lease.
-    pub fn tell<T>(&mut self, edge: usize, happens: impl FnOnce(&mut Lease) -> T) -> T {
+    pub(crate) fn tell<T>(&mut self, edge: usize, happens: impl FnOnce(&mut Lease) -> T) -> T {
         let mut lease = self.lease(edge);
         let answer = happens(&mut lease);
         *self = Self::of(&lease);

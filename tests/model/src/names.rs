@@ -12,9 +12,9 @@ use domain::{
 use crate::Bounds;
 
 /// The grace of the one channel.
-pub const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 /// Every edge's own clock now. Time is told by what has lapsed before it, see [`crate::holder`].
-pub const NOW: Moment = Moment::from_micros(1_000_000_000);
+pub(crate) const NOW: Moment = Moment::from_micros(1_000_000_000);
 /// The wall clock before anything happened.
 const BASE: Timestamp = Timestamp::from_millis(1_900_000_000_000);
 /// So far apart are the wall clocks of two writers: what one of them wrote is told from what
@@ -115,7 +115,7 @@ pub(crate) fn clock_of(publish: usize) -> Timestamp {
 
 /// The wall clock of whoever gives back what the dead left.
 #[must_use]
-pub const fn janitors_clock() -> Timestamp {
+pub(crate) const fn janitors_clock() -> Timestamp {
     BASE
 }
 

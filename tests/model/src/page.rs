@@ -9,7 +9,7 @@ use crate::names;
 
 /// What the page has, and what is on its way to it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// What it shows.
     pub shows: Message,
     /// A push under way; it may be old when it arrives.
@@ -18,7 +18,7 @@ pub struct Page {
 
 /// A status, as pushed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Message {
+pub(crate) struct Message {
     /// Orders it.
     pub version: Version,
     /// What is to be shown.
@@ -37,7 +37,7 @@ impl Default for Page {
 impl Message {
     /// What is pushed of an item.
     #[must_use]
-    pub fn of(item: Option<Kept<Item>>) -> Self {
+    pub(crate) fn of(item: Option<Kept<Item>>) -> Self {
         let status = Status::of(item.as_deref(), names::janitors_clock());
         Self {
             version: status.version,
@@ -48,7 +48,7 @@ impl Message {
 
 impl Page {
     /// The push under way arrives.
-    pub fn receive(&mut self) {
+    pub(crate) fn receive(&mut self) {
         if let Some(push) = self.push.take()
             && push.version > self.shows.version
         {
@@ -59,7 +59,7 @@ impl Page {
     /// A sample arrives, under the version its edge gave it. Those of one version are ordered by a
     /// number of their own and change no status; one of a higher version than the page has comes
     /// before its status and is taken for LIVE.
-    pub fn sample(&mut self, version: Version) {
+    pub(crate) fn sample(&mut self, version: Version) {
         if version > self.shows.version {
             self.shows = Message {
                 version,

@@ -1,5 +1,6 @@
 //! What must hold in every state, and what must happen in some so that the rest means anything.
 
+use domain::lease::Phase;
 use domain::live::State as Lock;
 use stateright::Property;
 
@@ -28,7 +29,7 @@ pub enum Broken {
 
 /// Every property.
 #[must_use]
-pub fn properties() -> Vec<Property<World>> {
+pub(crate) fn properties() -> Vec<Property<World>> {
     let mut all = promises();
     all.extend(happenings());
     all
@@ -36,56 +37,80 @@ pub fn properties() -> Vec<Property<World>> {
 
 fn promises() -> Vec<Property<World>> {
     vec![
-        Property::always("media of one publisher at a time", |world: &World, state: &State| {
-            let bounds = world.bounds();
-            let accepted = |publish: &usize| state.hands_on(bounds, *publish).is_some();
-            (0..bounds.publishes()).filter(accepted).count() <= 1
-        }),
-        Property::always("no media after media of a newer generation", |_, state: &State| {
-            unbroken(state, Broken::MediaOfAnOlderGeneration)
-        }),
-        Property::always("every version follows the one before", |_, state: &State| {
-            unbroken(state, Broken::History)
-        }),
+        Property::always(
+            "media of one publisher at a time",
+            |world: &World, state: &State| {
+                let bounds = world.bounds();
+                let accepted = |publish: &usize| state.hands_on(bounds, *publish).is_some();
+                (0..bounds.publishes()).filter(accepted).count() <= 1
+            },
+        ),
+        Property::always(
+            "no media after media of a newer generation",
+            |_, state: &State| unbroken(state, Broken::MediaOfAnOlderGeneration),
+        ),
+        Property::always(
+            "every version follows the one before",
+            |_, state: &State| unbroken(state, Broken::History),
+        ),
         Property::always("a session that ended stays ended", |_, state: &State| {
             unbroken(state, Broken::EndedSessionCameBack)
         }),
-        Property::always("no media on a key that was retired before the lock", |_, state: &State| {
-            unbroken(state, Broken::MediaOnARetiredKey)
-        }),
-        Property::always("STARTING changes nothing that is shown", |_, state: &State| {
-            unbroken(state, Broken::StartingShown)
-        }),
+        Property::always(
+            "no media on a key that was retired before the lock",
+            |_, state: &State| unbroken(state, Broken::MediaOnARetiredKey),
+        ),
+        Property::always(
+            "STARTING changes nothing that is shown",
+            |_, state: &State| unbroken(state, Broken::StartingShown),
+        ),
         Property::always("nothing prolongs a grace but media", |_, state: &State| {
             unbroken(state, Broken::GraceProlonged)
         }),
-        Property::always("a lost reply to a heartbeat ends no epoch", |_, state: &State| {
-            unbroken(state, Broken::DroppedByALostReply)
-        }),
-        Property::always("at rest only an encoder that is there holds the lock", |world: &World, state: &State| {
-            let bounds = world.bounds();
-            is_rightly_held(state) || !state.is_at_rest(bounds)
-        }),
-        Property::always("at rest the page shows what the store has", |world: &World, state: &State| {
-            let agrees = |shows: Message| shows == Message::of(state.item);
-            state.page.is_none_or(|page| agrees(page.shows)) || !state.is_at_rest(world.bounds())
-        }),
-        Property::always("at rest every edge that runs may go on", |world: &World, state: &State| {
-            let bounds = world.bounds();
-            state.no_registration_is_stuck(bounds) || !state.is_at_rest(bounds)
-        }),
+        Property::always(
+            "a lost reply to a heartbeat ends no epoch",
+            |_, state: &State| unbroken(state, Broken::DroppedByALostReply),
+        ),
+        Property::always(
+            "at rest only an encoder that is there holds the lock",
+            |world: &World, state: &State| {
+                let bounds = world.bounds();
+                is_rightly_held(state) || !state.is_at_rest(bounds)
+            },
+        ),
+        Property::always(
+            "at rest the page shows what the store has",
+            |world: &World, state: &State| {
+                let agrees = |shows: Message| shows == Message::of(state.item);
+                state.page.is_none_or(|page| agrees(page.shows))
+                    || !state.is_at_rest(world.bounds())
+            },
+        ),
+        Property::always(
+            "at rest every edge that runs may go on",
+            |world: &World, state: &State| {
+                let bounds = world.bounds();
+                state.no_registration_is_stuck(bounds) || !state.is_at_rest(bounds)
+            },
+        ),
     ]
 }
 
 /// Each of these happens in some state of every exploration that is large enough.
 fn happenings() -> Vec<Property<World>> {
     vec![
-        Property::sometimes("a session is resumed under a new generation", |_, state: &State| {
-            live(state).is_some_and(|(generation, resumed)| generation > 1 && resumed)
-        }),
-        Property::sometimes("a new session follows one that ended", |_, state: &State| {
-            live(state).is_some_and(|(generation, resumed)| generation > 1 && !resumed)
-        }),
+        Property::sometimes(
+            "a session is resumed under a new generation",
+            |_, state: &State| {
+                live(state).is_some_and(|(generation, resumed)| generation > 1 && resumed)
+            },
+        ),
+        Property::sometimes(
+            "a new session follows one that ended",
+            |_, state: &State| {
+                live(state).is_some_and(|(generation, resumed)| generation > 1 && !resumed)
+            },
+        ),
         Property::sometimes("a holder is fenced", |_, state: &State| {
             let owner = state.item.and_then(|item| item.owner.clone());
             owner.is_some_and(|owner| {
@@ -134,21 +159,18 @@ fn is_rightly_held(state: &State) -> bool {
 impl State {
     /// Whether nothing more happens unless an encoder, an owner or misfortune does something.
     #[must_use]
-    pub fn is_at_rest(&self, bounds: &Bounds) -> bool {
+    pub(crate) fn is_at_rest(&self, bounds: &Bounds) -> bool {
         let mut actions = Vec::new();
         self.actions(bounds, &mut actions);
-        self.seen.broken.is_none()
-            && !actions.iter().any(|action| action.is_bound_to_happen(self))
+        self.seen.broken.is_none() && !actions.iter().any(|action| action.is_bound_to_happen(self))
     }
 
-    /// Whether every running edge's registration is acknowledged or under way.
+    /// Whether no edge that runs waits for a registration that nothing will ever answer.
     fn no_registration_is_stuck(&self, bounds: &Bounds) -> bool {
-        let registering = |edge: usize| {
+        let stuck = |edge: usize| {
             let node = &self.nodes[edge];
-            node.runs
-                && node.lease.phase == domain::lease::Phase::Registering
-                && node.lease.epoch < bounds.epochs
+            node.runs && node.lease.phase == Phase::Registering && node.first_sent.is_none()
         };
-        !(0..bounds.edges).any(registering)
+        !(0..bounds.edges).any(stuck)
     }
 }

@@ -15,7 +15,7 @@ use crate::{Bounds, names};
 
 impl State {
     /// Forgets what has no future.
-    pub fn reduce(&mut self, bounds: &Bounds) {
+    pub(crate) fn reduce(&mut self, bounds: &Bounds) {
         if !bounds.reduced {
             return;
         }
@@ -78,7 +78,10 @@ impl State {
     /// of a lock whose owner is dead only that.
     fn forget_the_retired(&mut self, bounds: &Bounds, edge: usize) {
         let over = |publish: usize| {
-            matches!(self.publishes[publish].stage, Stage::Gone | Stage::Adrift(_))
+            matches!(
+                self.publishes[publish].stage,
+                Stage::Gone | Stage::Adrift(_)
+            )
         };
         if !bounds.publishes_of(edge).all(over) {
             return;
@@ -115,9 +118,7 @@ fn is_spent(write: &Write, item: Option<&Item>) -> bool {
     let past = |generation: u64| generation < item.version.generation;
     !write.permitted(Some(item))
         && match write {
-            Write::Acquire(acquire) => {
-                acquire.seen.unwrap_or_default() < item.version
-            }
+            Write::Acquire(acquire) => acquire.seen.unwrap_or_default() < item.version,
             Write::GoLive { generation, .. } => past(*generation) || item.state != Lock::Starting,
             Write::Grace { generation, .. } | Write::End { generation, .. } => {
                 past(*generation) || !item.state.is_held()

@@ -13,78 +13,78 @@ use crate::{Bounds, Plant, names};
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct State {
     /// The live item of the one channel, as the store has it.
-    pub item: Option<Kept<Item>>,
+    pub(crate) item: Option<Kept<Item>>,
     /// The edges.
-    pub nodes: [Node; Bounds::MOST_EDGES],
+    pub(crate) nodes: [Node; Bounds::MOST_EDGES],
     /// The publishes, edge by edge.
-    pub publishes: [Publish; Bounds::MOST_PUBLISHES],
+    pub(crate) publishes: [Publish; Bounds::MOST_PUBLISHES],
     /// Writes under way that give back what the dead and the dropped left, of a timer, another edge
     /// or the reaper; nobody waits for their answer.
-    pub chores: [Option<Kept<Write>>; Bounds::MOST_CHORES],
+    pub(crate) chores: [Option<Kept<Write>>; Bounds::MOST_CHORES],
     /// A copy under way of a write that was answered.
-    pub copy: Option<Kept<Write>>,
+    pub(crate) copy: Option<Kept<Write>>,
     /// How many more of those there may be.
-    pub copies_left: u8,
+    pub(crate) copies_left: u8,
     /// How many more edges may be killed.
-    pub crashes_left: u8,
+    pub(crate) kills_left: u8,
     /// Whether the first key was reset.
-    pub retired: bool,
+    pub(crate) retired: bool,
     /// A page that shows the channel's status, where one watches.
-    pub page: Option<Page>,
+    pub(crate) page: Option<Page>,
     /// What the observer of all media and all writes remembers.
-    pub seen: Seen,
+    pub(crate) seen: Seen,
 }
 
 /// What the observer remembers, to know a broken promise.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// The highest version that the item had.
-    pub top: Version,
+    pub(crate) top: Version,
     /// The highest generation whose media was accepted.
-    pub heard: u64,
+    pub(crate) heard: u64,
     /// The sessions that were ever LIVE, one bit for each.
-    pub aired: u8,
+    pub(crate) aired: u8,
     /// Those among them that were ended.
-    pub ended: u8,
+    pub(crate) ended: u8,
     /// The first promise that was broken on the way here.
-    pub broken: Option<Broken>,
+    pub(crate) broken: Option<Broken>,
 }
 
 /// An edge process and its item.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Node {
+pub(crate) struct Node {
     /// Whether the process runs. One that was killed never runs again; what its place starts next
     /// is another edge.
-    pub runs: bool,
+    pub(crate) runs: bool,
     /// Its own lease.
-    pub lease: Holder,
+    pub(crate) lease: Holder,
     /// Since when the heartbeat (or registration) under way was first sent.
-    pub first_sent: Option<Age>,
+    pub(crate) first_sent: Option<Age>,
     /// Its item, as the store has it.
-    pub item: Kept<Edge>,
+    pub(crate) item: Kept<Edge>,
     /// Since when the heartbeat that its item shows was first sent. Whoever received it received it
     /// later: no watcher can have found the edge silent before this has lapsed.
-    pub shown: Age,
+    pub(crate) shown: Age,
     /// Heartbeats it may still send.
-    pub heartbeats_left: u8,
+    pub(crate) heartbeats_left: u8,
 }
 
 /// A publish attempt and its encoder.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Publish {
+pub(crate) struct Publish {
     /// How far it is.
-    pub stage: Stage,
+    pub(crate) stage: Stage,
     /// The version of the key it came with.
-    pub key: u8,
+    pub(crate) key: u8,
     /// Whether it has waited for a silent holder already: readings of the edges are newer then.
-    pub parked: bool,
+    pub(crate) parked: bool,
     /// Whether its key was retired already when it took the lock.
-    pub late: bool,
+    pub(crate) late: bool,
 }
 
 /// How far a publish is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// Its encoder has not connected.
     Idle,
     /// It reads the live item.
@@ -130,7 +130,7 @@ pub enum Parting {
 impl State {
     /// All edges registered just now, nobody ever live.
     #[must_use]
-    pub fn first(bounds: &Bounds) -> Self {
+    pub(crate) fn first(bounds: &Bounds) -> Self {
         Self {
             item: None,
             nodes: std::array::from_fn(|edge| Node::registered(edge, bounds)),
@@ -138,7 +138,7 @@ impl State {
             chores: [None; Bounds::MOST_CHORES],
             copy: None,
             copies_left: bounds.copies,
-            crashes_left: bounds.crashes,
+            kills_left: bounds.kills,
             retired: false,
             page: bounds.page.then(Page::default),
             seen: Seen::default(),
@@ -148,7 +148,7 @@ impl State {
     /// Whether this publish's media is accepted now: all that its edge looks at before it hands a
     /// batch on.
     #[must_use]
-    pub fn hands_on(&self, bounds: &Bounds, publish: usize) -> Option<u64> {
+    pub(crate) fn hands_on(&self, bounds: &Bounds, publish: usize) -> Option<u64> {
         let generation = self.publishes[publish].stage.streams(bounds)?;
         let edge = bounds.edge_of(publish);
         let node = &self.nodes[edge];
@@ -158,7 +158,7 @@ impl State {
     /// Whether anything depends on what becomes of this edge's epoch: a publish on it is under way,
     /// or a lock names it, or may come to.
     #[must_use]
-    pub fn has_business(&self, bounds: &Bounds, edge: usize) -> bool {
+    pub(crate) fn has_business(&self, bounds: &Bounds, edge: usize) -> bool {
         let under_way = |publish: usize| self.publishes[publish].stage.is_under_way();
         bounds.publishes_of(edge).any(under_way)
             || self.item.is_some_and(|item| held_by(&item, edge))
@@ -217,7 +217,7 @@ impl Node {
 
     /// Whether the epoch that its item shows is not over.
     #[must_use]
-    pub fn lives(&self) -> bool {
+    pub(crate) fn lives(&self) -> bool {
         self.item.state != EdgeState::Fenced
     }
 }
@@ -231,7 +231,7 @@ impl Publish {
     };
 
     /// A publish that is over; nothing else of it matters.
-    pub const GONE: Self = Self {
+    pub(crate) const GONE: Self = Self {
         stage: Stage::Gone,
         ..Self::IDLE
     };
@@ -240,19 +240,19 @@ impl Publish {
 impl Stage {
     /// Whether it has begun and is not over.
     #[must_use]
-    pub const fn is_under_way(&self) -> bool {
+    pub(crate) const fn is_under_way(&self) -> bool {
         !matches!(self, Self::Idle | Self::Gone)
     }
 
     /// Whether its edge has anything of it.
     #[must_use]
-    pub const fn is_here(&self) -> bool {
+    pub(crate) const fn is_here(&self) -> bool {
         self.is_under_way() && !matches!(self, Self::Adrift(_))
     }
 
     /// What is left of it when its edge drops it, or is killed.
     #[must_use]
-    pub fn dropped(self) -> Self {
+    pub(crate) fn dropped(self) -> Self {
         match self.write() {
             Some(write) if self.is_here() => Self::Adrift(write),
             Some(_) => self,
@@ -262,7 +262,7 @@ impl Stage {
 
     /// The write under way.
     #[must_use]
-    pub const fn write(&self) -> Option<Kept<Write>> {
+    pub(crate) const fn write(&self) -> Option<Kept<Write>> {
         match self {
             Self::Writing(_, write)
             | Self::Owed(write)

@@ -1,8 +1,8 @@
 //! The store: takes a write on the live item or does not, as the domain says, and lets the observer
 //! see every change.
 
-use domain::live::{Item, State as Lock, Version, Write};
 use domain::SessionId;
+use domain::live::{Item, State as Lock, Version, Write};
 use domain::status::{Shown, Status};
 
 use crate::decisions::{Told, apply};
@@ -15,12 +15,12 @@ use crate::{Bounds, Plant, names};
 impl State {
     /// What this write would leave now; None where its condition fails.
     #[must_use]
-    pub fn permits(&self, bounds: &Bounds, write: Kept<Write>) -> Option<Kept<Item>> {
+    pub(crate) fn permits(&self, bounds: &Bounds, write: Kept<Write>) -> Option<Kept<Item>> {
         apply(self.as_compared(bounds, write), self.item)
     }
 
     /// The store gets the write and answers.
-    pub fn write(&mut self, bounds: &Bounds, write: Kept<Write>) -> Told {
+    pub(crate) fn write(&mut self, bounds: &Bounds, write: Kept<Write>) -> Told {
         if let Some(left) = self.permits(bounds, write) {
             let left = without_history(bounds, left);
             self.change(bounds, left);
@@ -63,7 +63,11 @@ impl State {
             Lock::Offline => self.seen.ended |= session & self.seen.aired,
             Lock::Starting | Lock::Grace => {}
         }
-        if let Some(attempt) = left.attempt_id.as_ref().filter(|_| left.version.sequence == 0) {
+        if let Some(attempt) = left
+            .attempt_id
+            .as_ref()
+            .filter(|_| left.version.sequence == 0)
+        {
             let publish = &mut self.publishes[names::publish_of(attempt)];
             publish.late = self.retired && publish.key == 1 && publish.stage.is_here();
         }

@@ -124,7 +124,7 @@ impl State {
                 self.set_stage(publish, Stage::Gone);
             }
         }
-        self.crashes_left -= 1;
+        self.kills_left -= 1;
         self.nodes[edge] = self.nodes[edge].killed();
     }
 

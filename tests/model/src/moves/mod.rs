@@ -4,15 +4,15 @@ mod edge;
 mod others;
 mod publish;
 
+use crate::Bounds;
 use crate::action::Action;
 use crate::properties::Broken;
 use crate::state::{Stage, State};
-use crate::Bounds;
 
 impl State {
     /// The state after this.
     #[must_use]
-    pub fn after(&self, bounds: &Bounds, action: Action) -> Self {
+    pub(crate) fn after(&self, bounds: &Bounds, action: Action) -> Self {
         let mut next = self.clone();
         next.happen(bounds, action);
         next.listen(bounds);

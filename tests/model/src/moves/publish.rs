@@ -138,8 +138,7 @@ impl State {
 
     pub(super) fn confirm(&mut self, bounds: &Bounds, publish: usize) {
         if let Stage::Confirming(item) = self.publishes[publish].stage {
-            let admitted =
-                self.admits(publish) || bounds.breaks(Plant::AuthorizationOnlyBefore);
+            let admitted = self.admits(publish) || bounds.breaks(Plant::AuthorizationOnlyBefore);
             let stage = if admitted {
                 Stage::Starting(item)
             } else {
@@ -176,9 +175,7 @@ impl State {
 
     pub(super) fn leave(&mut self, bounds: &Bounds, publish: usize, parting: Parting) {
         let stage = match self.publishes[publish].stage {
-            Stage::Writing(_, write) if bounds.breaks(Plant::NoOwedAcquire) => {
-                Stage::Adrift(write)
-            }
+            Stage::Writing(_, write) if bounds.breaks(Plant::NoOwedAcquire) => Stage::Adrift(write),
             Stage::Writing(_, write) => Stage::Owed(write),
             // What the write says is answered first: what is to be written next depends on it.
             Stage::GoingLive(write, _) => Stage::GoingLive(write, parting),
