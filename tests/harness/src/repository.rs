@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stream-sync", EVERYTHING),
     ("stream-sync-tests", EVERYTHING),
     ("stream-sync-load", EVERYTHING),
+    ("stream-sync-model", &["stream-sync-domain"]),
 ];
 /// For what puts the rooms together, and for tests of the whole.
 const EVERYTHING: &[&str] = &["*"];

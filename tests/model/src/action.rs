@@ -360,7 +360,7 @@ impl State {
             // While the last one is fresh another makes no difference: an edge that has not looked at
             // its clock yet may send it after a lease, and everything that can come of it comes then.
             let due = !bounds.reduced || node.lease.acknowledged == Age::Lapsed;
-            let beats = due && node.heartbeats_left > 0 && self.has_business(bounds, edge);
+            let beats = due && self.heartbeats_left > 0 && self.has_business(bounds, edge);
             actions.extend(beats.then_some(Action::Beat(edge)));
         }
         let early = bounds.breaks(Plant::RenewBeforeDrop);

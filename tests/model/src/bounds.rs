@@ -17,7 +17,8 @@ pub struct Bounds {
     pub attempts: usize,
     /// Epochs that an edge may begin.
     pub epochs: u8,
-    /// Heartbeats that an edge sends after its registration, in all.
+    /// Heartbeats that are sent after registrations, by all edges together. One is worth to be told
+    /// from its predecessor only where it saves a lease that has run out.
     pub heartbeats: u8,
     /// Edge processes that may be killed.
     pub kills: u8,
@@ -125,7 +126,7 @@ impl fmt::Display for Bounds {
         let yes = |it: bool| if it { "yes" } else { "no" };
         write!(
             f,
-            "{} edges x {} attempts; at most {} epochs and {} heartbeats of an edge, {} kills, \
+            "{} edges x {} attempts; at most {} epochs of an edge, {} heartbeats in all, {} kills, \
              {} copies of answered writes, {} chores at once; unread edges: {}, key reset: {}, \
              page: {}, reduced: {}",
             self.edges,

@@ -64,7 +64,7 @@ impl State {
         let up = node.runs && node.lease.phase == Phase::Up && !node.lease.is_held(edge);
         let saved = node.lives()
             && (node.first_sent == Some(Age::Fresh)
-                || (node.first_sent.is_none() && node.heartbeats_left > 0));
+                || (node.first_sent.is_none() && self.heartbeats_left > 0));
         if !up || saved {
             return;
         }
@@ -87,7 +87,7 @@ impl State {
             return;
         }
         let asked_about = |publish: &Publish| publish.stage.waits_for(edge);
-        let fresh = Node::registered(edge, bounds);
+        let fresh = Node::registered(edge);
         if !self.has_business(bounds, edge) {
             if !self.publishes.iter().any(asked_about) {
                 self.nodes[edge] = fresh;
@@ -98,7 +98,6 @@ impl State {
         if bounds.attempts == 1 && is_dead(&owner, self.nodes[edge].item) {
             self.nodes[edge] = Node {
                 item: fenced(fresh.item),
-                heartbeats_left: 0,
                 ..fresh.killed()
             };
         }

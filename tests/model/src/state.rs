@@ -25,6 +25,8 @@ pub struct State {
     pub(crate) copy: Option<Kept<Write>>,
     /// How many more of those there may be.
     pub(crate) copies_left: u8,
+    /// How many more heartbeats may be sent.
+    pub(crate) heartbeats_left: u8,
     /// How many more edges may be killed.
     pub(crate) kills_left: u8,
     /// Whether the first key was reset.
@@ -65,8 +67,6 @@ pub(crate) struct Node {
     /// Since when the heartbeat that its item shows was first sent. Whoever received it received it
     /// later: no watcher can have found the edge silent before this has lapsed.
     pub(crate) shown: Age,
-    /// Heartbeats it may still send.
-    pub(crate) heartbeats_left: u8,
 }
 
 /// A publish attempt and its encoder.
@@ -133,11 +133,12 @@ impl State {
     pub(crate) fn first(bounds: &Bounds) -> Self {
         Self {
             item: None,
-            nodes: std::array::from_fn(|edge| Node::registered(edge, bounds)),
+            nodes: std::array::from_fn(Node::registered),
             publishes: [Publish::IDLE; Bounds::MOST_PUBLISHES],
             chores: [None; Bounds::MOST_CHORES],
             copy: None,
             copies_left: bounds.copies,
+            heartbeats_left: bounds.heartbeats,
             kills_left: bounds.kills,
             retired: false,
             page: bounds.page.then(Page::default),
@@ -149,7 +150,7 @@ impl State {
     /// batch on.
     #[must_use]
     pub(crate) fn hands_on(&self, bounds: &Bounds, publish: usize) -> Option<u64> {
-        let generation = self.publishes[publish].stage.streams(bounds)?;
+        let generation = self.publishes[publish].stage.streams(bounds, publish)?;
         let edge = bounds.edge_of(publish);
         let node = &self.nodes[edge];
         (node.runs && node.lease.is_held(edge)).then_some(generation)
@@ -181,6 +182,12 @@ fn names_owner(write: &Write, edge: usize) -> bool {
     }
 }
 
+/// Whether a publish that was live drops with this write.
+fn begins_grace(publish: usize, write: &Write) -> bool {
+    let until = names::clock_of(publish) + names::GRACE;
+    matches!(write, Write::Grace { grace_until, .. } if *grace_until == until)
+}
+
 /// The generation that a holder's write is made under.
 fn generation_of(write: &Write) -> Option<u64> {
     match write {
@@ -192,14 +199,13 @@ fn generation_of(write: &Write) -> Option<u64> {
 }
 
 impl Node {
-    pub(crate) fn registered(edge: usize, bounds: &Bounds) -> Self {
+    pub(crate) fn registered(edge: usize) -> Self {
         Self {
             runs: true,
             lease: Holder::registered(),
             first_sent: None,
             item: names::edge_item(edge, 1).keep(),
             shown: Age::Fresh,
-            heartbeats_left: bounds.heartbeats,
         }
     }
 
@@ -210,7 +216,6 @@ impl Node {
             // Nothing asks a dead process for its lease.
             lease: Holder::lapsed(),
             first_sent: None,
-            heartbeats_left: 0,
             ..self
         }
     }
@@ -282,12 +287,12 @@ impl Stage {
     }
 
     /// The generation under which media would be handed on.
-    fn streams(&self, bounds: &Bounds) -> Option<u64> {
+    fn streams(&self, bounds: &Bounds, publish: usize) -> Option<u64> {
         match self {
             Self::Starting(item) | Self::Live(item) => Some(item.version.generation),
             Self::GoingLive(write, Parting::Stays) => generation_of(write),
             Self::Leaving(write) if bounds.breaks(Plant::MediaUntilGraceAnswered) => {
-                generation_of(write).filter(|_| matches!(**write, Write::Grace { .. }))
+                generation_of(write).filter(|_| begins_grace(publish, write))
             }
             Self::Idle
             | Self::Reading(_)

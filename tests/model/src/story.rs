@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use domain::lease::Phase;
 use domain::live::{Item, State as Lock, Write, Yield};
 use domain::status::{Shown, Status};
 
@@ -33,7 +34,7 @@ impl Teller<'_> {
     fn tell(&self, action: Action) -> String {
         self.of_deciding(action)
             .or_else(|| self.of_publishing(action))
-            .or_else(|| of_edges(action))
+            .or_else(|| self.of_edges(action))
             .unwrap_or_else(|| self.of_others(action))
     }
 
@@ -112,6 +113,21 @@ impl Teller<'_> {
         Some(told)
     }
 
+    fn of_edges(&self, action: Action) -> Option<String> {
+        let (number, told) = of_edges(action)?;
+        let sent = match (action, self.before.nodes[number].lease.phase) {
+            (Action::Beaten(_) | Action::BeatenUnheard(_) | Action::BeatenLate(_), phase) => {
+                if phase == Phase::Registering {
+                    " registration"
+                } else {
+                    " heartbeat"
+                }
+            }
+            _ => "",
+        };
+        Some(format!("edge {} {told}{sent}", edge(number)))
+    }
+
     fn of_others(&self, action: Action) -> String {
         match action {
             Action::TakeChore => {
@@ -154,15 +170,12 @@ impl Teller<'_> {
     }
 }
 
-fn of_edges(action: Action) -> Option<String> {
-    let (number, told) = match action {
+fn of_edges(action: Action) -> Option<(usize, &'static str)> {
+    let told = match action {
         Action::Beat(number) => (number, "sends a heartbeat"),
-        Action::Beaten(number) => (number, "has its heartbeat or registration answered"),
-        Action::BeatenUnheard(number) => (
-            number,
-            "has its heartbeat or registration made and hears no answer",
-        ),
-        Action::BeatenLate(number) => (number, "hears a late answer to its heartbeat"),
+        Action::Beaten(number) => (number, "hears the answer to its"),
+        Action::BeatenUnheard(number) => (number, "hears no answer, though the store made its"),
+        Action::BeatenLate(number) => (number, "hears a late answer to its"),
         Action::Register(number) => (number, "registers its next epoch"),
         Action::Elapse(number) => (number, "has sent nothing for a whole lease"),
         Action::Expire(number) => (number, "finds that its epoch is over"),
@@ -171,7 +184,7 @@ fn of_edges(action: Action) -> Option<String> {
         Action::Fence(number) => (number, "is fenced by a watcher"),
         _ => return None,
     };
-    Some(format!("edge {} {told}", edge(number)))
+    Some(told)
 }
 
 fn edge(number: usize) -> char {

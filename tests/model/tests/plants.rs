@@ -15,7 +15,21 @@ const LIMITS: Limits = Limits {
 const PLAIN: Bounds = Bounds::plain(2, 1);
 
 fn found(plant: Plant, bounds: Bounds, promise: &str) {
-    let outcome = explore(bounds.planted(plant), LIMITS, |_| ());
+    let planted = bounds.planted(plant);
+    tell(plant, planted, promise);
+    // The reductions do not hide it.
+    tell(
+        plant,
+        Bounds {
+            reduced: true,
+            ..planted
+        },
+        promise,
+    );
+}
+
+fn tell(plant: Plant, planted: Bounds, promise: &str) {
+    let outcome = explore(planted, LIMITS, |_| ());
     let broken = outcome.broken.iter().find(|it| it.promise == promise);
     let broken = broken.unwrap_or_else(|| panic!("{plant} does not break it: {outcome}"));
     let (steps, progress) = (broken.steps, outcome.progress);

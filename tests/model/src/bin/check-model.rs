@@ -27,7 +27,7 @@ struct Options {
     /// Let a page watch.
     #[arg(long)]
     page: bool,
-    /// Heartbeats that an edge sends after its registration, in all.
+    /// Heartbeats that are sent after registrations, by all edges together.
     #[arg(long, default_value_t = 1)]
     heartbeats: u8,
     /// Keep states apart that have the same future: for checking the reductions themselves.

@@ -13,8 +13,8 @@ use crate::{Bounds, Plant};
 
 impl State {
     pub(super) fn beat(&mut self, bounds: &Bounds, edge: usize) {
+        self.heartbeats_left -= 1;
         let node = &mut self.nodes[edge];
-        node.heartbeats_left -= 1;
         node.first_sent = Some(Age::Fresh);
         if !bounds.breaks(Plant::DeadlineFromReply) {
             node.lease.tell(edge, |lease| lease.beat(NOW));
