@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stream-sync", EVERYTHING),
     ("stream-sync-tests", EVERYTHING),
     ("stream-sync-load", EVERYTHING),
+    ("stream-sync-model", &["stream-sync-domain"]),
     // Its actors stand in for everything else.
     ("stream-sync-simulator", &["stream-sync-domain"]),
 ];
