@@ -141,30 +141,51 @@ impl State {
 
     fn actions_of_publish(&self, bounds: &Bounds, publish: usize, actions: &mut Vec<Action>) {
         let edge = bounds.edge_of(publish);
-        let node = &self.nodes[edge];
-        let held = node.runs && node.lease.is_held(edge);
-        let leave = |parting| Action::Leave(publish, parting);
+        let held = self.nodes[edge].runs && self.nodes[edge].lease.is_held(edge);
         match self.publishes[publish].stage {
-            // An edge looks at its lease before it lets a publish decide: one that is over drops it.
-            Stage::Reading(_) | Stage::Learning(..) | Stage::Asking(..) | Stage::Parked(..)
-                if !held => {}
-            Stage::Writing(_, write) if !held => {
-                self.write_unheard(bounds, publish, write, actions)
-            }
             Stage::Idle if held && self.may_begin(bounds, publish) => {
                 self.connect(bounds, publish, actions);
             }
             Stage::Idle | Stage::Gone => {}
+            Stage::Adrift(_) => {
+                self.write_unheard(bounds, publish, actions);
+                actions.push(Action::Lose(publish));
+            }
+            // What an edge would let a publish do without a lease, it may as well do before that ran
+            // out, or when there is one again; if there is none it is dropped.
+            _ if !held && bounds.reduced => self.write_unheard(bounds, publish, actions),
+            stage if stage.decides() => self.actions_of_decider(bounds, publish, held, actions),
+            _ => self.actions_of_holder(bounds, publish, held, actions),
+        }
+    }
+
+    /// An edge looks at its lease before it lets a publish decide: one that is over drops it.
+    fn actions_of_decider(
+        &self,
+        bounds: &Bounds,
+        publish: usize,
+        held: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        if !held {
+            return self.write_unheard(bounds, publish, actions);
+        }
+        let edge = bounds.edge_of(publish);
+        let leaves = Action::Leave(publish, Parting::Drops);
+        match self.publishes[publish].stage {
             Stage::Reading(_) => {
                 let views = self.views(bounds, publish, self.item);
                 actions.extend(views.map(|view| Action::Read(publish, view)));
-                actions.push(leave(Parting::Drops));
+                actions.push(leaves);
             }
             Stage::Learning(_, item) => {
                 actions.push(Action::Learn(publish, self.view_now(edge, item)));
-                actions.push(leave(Parting::Drops));
+                actions.push(leaves);
             }
-            Stage::Asking(_, item) => self.ask(bounds, publish, item, actions),
+            Stage::Asking(_, item) => {
+                self.ask(bounds, publish, item, actions);
+                actions.push(leaves);
+            }
             Stage::Parked(attempt, item) => {
                 let view = self.view_now(edge, item);
                 // A reading that says nothing new changes nothing.
@@ -174,34 +195,45 @@ impl State {
             }
             Stage::Writing(_, write) => {
                 self.send(bounds, publish, write, actions);
-                actions.push(leave(Parting::Drops));
+                actions.push(leaves);
             }
-            Stage::Adrift(write) => {
-                self.write_unheard(bounds, publish, write, actions);
-                actions.push(Action::Lose(publish));
-            }
+            _ => {}
+        }
+    }
+
+    /// A publish that has the lock, or may have it.
+    fn actions_of_holder(
+        &self,
+        bounds: &Bounds,
+        publish: usize,
+        held: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        let drops = Action::Leave(publish, Parting::Drops);
+        let leaves = [drops, Action::Leave(publish, Parting::Unpublishes)];
+        match self.publishes[publish].stage {
             Stage::Owed(write) | Stage::Leaving(write) => {
-                self.send(bounds, publish, write, actions)
+                self.send(bounds, publish, write, actions);
             }
             Stage::GoingLive(write, parting) => {
                 self.send(bounds, publish, write, actions);
-                if parting == Parting::Stays {
-                    actions.extend([leave(Parting::Drops), leave(Parting::Unpublishes)]);
-                }
+                let stays = parting == Parting::Stays;
+                actions.extend(leaves.into_iter().filter(|_| stays));
             }
             Stage::Confirming(_) => {
                 actions.extend(held.then_some(Action::Confirm(publish)));
-                actions.push(leave(Parting::Drops));
+                actions.push(drops);
             }
             Stage::Starting(_) => {
                 actions.extend(held.then_some(Action::FirstMedia(publish)));
-                actions.extend([leave(Parting::Drops), leave(Parting::Unpublishes)]);
+                actions.extend(leaves);
             }
             Stage::Live(_) => {
-                actions.extend([leave(Parting::Drops), leave(Parting::Unpublishes)]);
+                actions.extend(leaves);
                 let samples = bounds.page && bounds.breaks(Plant::MetricsInSequence);
                 actions.extend(samples.then_some(Action::Sample(publish)));
             }
+            _ => {}
         }
     }
 
@@ -241,7 +273,6 @@ impl State {
         if !self.item.is_some_and(same_holder) {
             answer(Yield::Yielded);
         }
-        actions.push(Action::Leave(publish, Parting::Drops));
     }
 
     fn media_flows(&self, bounds: &Bounds, item: &Item) -> bool {
@@ -253,7 +284,7 @@ impl State {
     }
 
     fn send(&self, bounds: &Bounds, publish: usize, write: Kept<Write>, actions: &mut Vec<Action>) {
-        self.write_unheard(bounds, publish, write, actions);
+        self.write_unheard(bounds, publish, actions);
         let left = self.permits(bounds, write);
         let decides_again = matches!(self.publishes[publish].stage, Stage::Writing(..))
             && !(left.is_some() && matches!(*write, Write::Acquire(_)));
@@ -268,14 +299,9 @@ impl State {
     }
 
     /// An answer that says nothing was done is lost without a difference to anybody.
-    fn write_unheard(
-        &self,
-        bounds: &Bounds,
-        publish: usize,
-        write: Kept<Write>,
-        actions: &mut Vec<Action>,
-    ) {
-        let made = self.permits(bounds, write).is_some();
+    fn write_unheard(&self, bounds: &Bounds, publish: usize, actions: &mut Vec<Action>) {
+        let write = self.publishes[publish].stage.write();
+        let made = write.is_some_and(|write| self.permits(bounds, write).is_some());
         actions.extend(made.then_some(Action::WriteUnheard(publish)));
     }
 

@@ -20,7 +20,7 @@
 //! # Time
 //! There is no clock to count. Of each moment a state knows only whether a whole lease has passed
 //! since ([`Action::Elapse`] makes it so, for all that one edge sent so far), and a real lease made
-//! from that says whether it is held ([`holder`]). A watcher may fence an edge as soon as a lease has
+//! from that says whether it is held (`holder.rs`). A watcher may fence an edge as soon as a lease has
 //! passed since the first send of the heartbeat that the store shows, and at any time after it.
 //!
 //! That is sound because of one inequality: a watcher receives a heartbeat after it was first sent,

@@ -255,6 +255,18 @@ impl Stage {
         self.is_under_way() && !matches!(self, Self::Adrift(_))
     }
 
+    /// Whether it is on its way to the lock.
+    pub(crate) const fn decides(&self) -> bool {
+        matches!(
+            self,
+            Self::Reading(_)
+                | Self::Learning(..)
+                | Self::Asking(..)
+                | Self::Parked(..)
+                | Self::Writing(..)
+        )
+    }
+
     /// What is left of it when its edge drops it, or is killed.
     #[must_use]
     pub(crate) fn dropped(self) -> Self {
