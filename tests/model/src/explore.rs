@@ -71,7 +71,6 @@ pub fn explore(bounds: Bounds, limits: Limits, report: impl FnMut(Progress)) -> 
     let checker = World::new(bounds)
         .checker()
         .threads(limits.threads)
-        .timeout(limits.time)
         .target_state_count(limits.steps)
         .finish_when(HasDiscoveries::AnyFailures);
     if bounds.plant.is_some() {
@@ -88,25 +87,30 @@ fn run(checker: impl Checker<World>, limits: Limits, mut report: impl FnMut(Prog
         thread::sleep(LOOK_EVERY);
         if reported.elapsed() >= REPORT_EVERY {
             reported = Instant::now();
-            report(progress(&checker, began));
+            report(progress(&checker, began.elapsed()));
         }
     }
+    // The checker's own limit of time stops only threads that share their work.
+    let late = began.elapsed() >= limits.time;
+    checker.model().stop(late);
     let checker = checker.join();
-    outcome(&checker, limits, began)
+    // A path is found again by going it.
+    checker.model().stop(false);
+    outcome(&checker, limits, began.elapsed())
 }
 
-fn progress(checker: &impl Checker<World>, began: Instant) -> Progress {
+fn progress(checker: &impl Checker<World>, took: Duration) -> Progress {
     Progress {
         states: checker.unique_state_count(),
         steps: checker.state_count(),
         depth: checker.max_depth(),
-        took: began.elapsed(),
+        took,
     }
 }
 
-fn outcome(checker: &impl Checker<World>, limits: Limits, began: Instant) -> Outcome {
+fn outcome(checker: &impl Checker<World>, limits: Limits, took: Duration) -> Outcome {
     let bounds = *checker.model().bounds();
-    let progress = progress(checker, began);
+    let progress = progress(checker, took);
     let mut found = checker.discoveries();
     let mut broken = Vec::new();
     let mut never = Vec::new();
@@ -163,7 +167,8 @@ impl fmt::Display for Outcome {
         for broken in &self.broken {
             writeln!(f, "BROKEN: {}\n{}", broken.promise, broken.story)?;
         }
-        for never in &self.never {
+        // What was cut may have come to it later.
+        for never in self.never.iter().filter(|_| !self.cut) {
             writeln!(f, "never seen: {never}")?;
         }
         let verdict = match (self.broken.is_empty(), self.cut) {

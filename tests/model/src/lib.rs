@@ -57,6 +57,9 @@ mod state;
 mod store;
 mod story;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use stateright::{Model, Property};
 
 pub use action::Action;
@@ -69,20 +72,32 @@ pub use properties::Broken;
 pub use state::{Parting, State};
 
 /// The world within bounds, as the checker explores it.
-#[derive(Clone, Copy, Debug)]
-pub struct World(Bounds);
+#[derive(Clone, Debug)]
+pub struct World {
+    bounds: Bounds,
+    /// Once set nothing happens any more: what is left to explore is given up.
+    stopped: Arc<AtomicBool>,
+}
 
 impl World {
     /// A world that is no larger than this.
     #[must_use]
-    pub const fn new(bounds: Bounds) -> Self {
-        Self(bounds)
+    pub fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            stopped: Arc::default(),
+        }
     }
 
     /// How large it is.
     #[must_use]
     pub const fn bounds(&self) -> &Bounds {
-        &self.0
+        &self.bounds
+    }
+
+    /// Gives up what is left to explore, or takes that back.
+    pub(crate) fn stop(&self, stopped: bool) {
+        self.stopped.store(stopped, Ordering::Relaxed);
     }
 }
 
@@ -91,15 +106,17 @@ impl Model for World {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::first(&self.0)]
+        vec![State::first(&self.bounds)]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        state.actions(&self.0, actions);
+        if !self.stopped.load(Ordering::Relaxed) {
+            state.actions(&self.bounds, actions);
+        }
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
-        Some(state.after(&self.0, action))
+        Some(state.after(&self.bounds, action))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

@@ -4,8 +4,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser};
 use model::{Bounds, Limits, Plant, explore};
 
 /// Explores every order in which edges, publishers and the store may act on one channel.
@@ -50,20 +50,22 @@ struct Options {
 const BROKEN: u8 = 1;
 const CUT: u8 = 3;
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
     let options = Options::parse();
     let bounds = options.bounds();
-    ensure!(
-        bounds.fits(),
-        "there is no room for so many edges and attempts"
-    );
+    if !bounds.fits() {
+        let words = "there is no room for so many edges and attempts";
+        Options::command()
+            .error(ErrorKind::ValueValidation, words)
+            .exit();
+    }
     let outcome = explore(bounds, options.limits(), |progress| println!("{progress}"));
     println!("{outcome}");
-    Ok(match (outcome.broken.is_empty(), outcome.holds()) {
+    match (outcome.broken.is_empty(), outcome.holds()) {
         (false, _) => ExitCode::from(BROKEN),
         (true, false) => ExitCode::from(CUT),
         (true, true) => ExitCode::SUCCESS,
-    })
+    }
 }
 
 impl Options {
