@@ -92,6 +92,10 @@ impl Way<'_> {
     }
 
     async fn write(&mut self, write: Write) -> Result<Step, Refusal> {
+        // A lock that is taken without a lease is anybody's.
+        if !self.epoch.is_held(clock::boot()) {
+            return Err(Refusal::ServiceUnavailable);
+        }
         match self.edge.services.store.write_live(&write).await {
             Ok(written) => Ok(self.written(written)),
             Err(error) => {
