@@ -207,25 +207,35 @@ pub fn is_dead(owner: &Owner, found: Option<&Edge>) -> bool {
     })
 }
 
+/// An edge that has just registered, for tests.
+#[cfg(test)]
+pub(crate) fn sample(number: u8) -> Edge {
+    Edge {
+        id: EdgeId::from_random([number; 16]),
+        name: format!("edge-{number}"),
+        epoch: 1,
+        boot_id: "boot".into(),
+        heartbeat: 0,
+        state: State::Up,
+        swept: false,
+        region: "local".into(),
+        rtmp_url: "rtmp://127.0.0.1:1935/live".into(),
+        rtmps_url: None,
+        peer_address: None,
+        publishers: 0,
+        capacity: 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn edge(epoch: u64, state: State) -> Edge {
         Edge {
-            id: EdgeId::from_random([1; 16]),
-            name: "edge-a".into(),
             epoch,
-            boot_id: "boot".into(),
-            heartbeat: 0,
             state,
-            swept: false,
-            region: "local".into(),
-            rtmp_url: "rtmp://127.0.0.1:1935/live".into(),
-            rtmps_url: None,
-            peer_address: None,
-            publishers: 0,
-            capacity: 1,
+            ..sample(1)
         }
     }
 

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use domain::edge::{Edge, Write};
-use domain::lease::{POLL, Phase};
+use domain::lease::{Lease, POLL, Phase, Watch};
 use domain::{Moment, Owner};
 use futures_util::future::join_all;
 use store::Store;
@@ -70,7 +70,7 @@ async fn beat(edge: &Arc<Shared>) {
                 continue;
             }
         }
-        let due = edge.fleet.lease(domain::lease::Lease::next_beat);
+        let due = edge.fleet.lease(Lease::next_beat);
         sleep(due.since(clock::boot())).await;
     }
 }
@@ -143,7 +143,7 @@ fn read_in_time(
 fn until_next_look(edge: &Shared, began: Moment) -> Duration {
     let now = clock::boot();
     let poll = (began + POLL).since(now);
-    let silence = edge.fleet.others(domain::lease::Watch::next_silence);
+    let silence = edge.fleet.others(Watch::next_silence);
     // An edge that is silent already and could not be fenced is tried again at the next poll.
     silence
         .filter(|silence| *silence > now)

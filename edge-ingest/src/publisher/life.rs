@@ -240,11 +240,8 @@ impl Publisher {
         }
     }
 
-    fn lost(&mut self) -> Next {
-        self.grant.take_back();
-        self.grant.gave_back();
-        self.holding = None;
-        self.line.close.cancel();
+    /// Nothing is held any more; what is left of the publisher goes with it.
+    fn lost(&self) -> Next {
         tracing::warn!(channel_id = %self.grant.channel_id, generation = self.grant.generation,
             "lost the lock: somebody else has written on it, or the store did not answer to the end");
         Next::Over

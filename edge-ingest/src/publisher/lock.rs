@@ -67,10 +67,13 @@ pub(super) async fn acquire(
             Step::Sweep(item) => way.sweep(&item).await?,
             Step::Learn(owner) => way.learn(&owner).await?,
             Step::Ask(item) => tokio::select! {
-                () = line.left() => return Err(NotAdmitted::Left),
+                why = interrupted(edge, epoch, line) => return Err(why),
                 step = way.ask(&item) => step,
             },
-            Step::Park { until } => way.park(until, line).await?,
+            Step::Park { until } => tokio::select! {
+                why = interrupted(edge, epoch, line) => return Err(why),
+                step = way.park(until) => step,
+            },
             Step::Acquired(item) => {
                 let claimed = way.claimed.take();
                 let claimed = claimed.ok_or(NotAdmitted::from(Refusal::ServiceUnavailable))?;
@@ -78,6 +81,15 @@ pub(super) async fn acquire(
             }
             Step::Refuse(refusal) => return Err(refusal.into()),
         };
+    }
+}
+
+/// What ends every wait for a holder: the encoder leaves, or this edge may not take anybody any more.
+async fn interrupted(edge: &Shared, epoch: &Epoch, line: &mut PublisherEnd) -> NotAdmitted {
+    tokio::select! {
+        () = line.left() => NotAdmitted::Left,
+        () = epoch.over().cancelled() => Refusal::ServiceUnavailable.into(),
+        () = edge.stopping.cancelled() => Refusal::ServiceUnavailable.into(),
     }
 }
 
@@ -162,20 +174,16 @@ impl Way<'_> {
             .await
     }
 
-    /// Waits for news of the silent holder, while the encoder stays.
-    async fn park(&mut self, until: Moment, line: &mut PublisherEnd) -> Result<Step, NotAdmitted> {
+    /// Waits for news of the silent holder.
+    async fn park(&mut self, until: Moment) -> Step {
         tokio::select! {
-            () = line.left() => return Err(NotAdmitted::Left),
-            () = self.epoch.over().cancelled() => return Err(Refusal::ServiceUnavailable.into()),
-            () = self.edge.stopping.cancelled() => return Err(Refusal::ServiceUnavailable.into()),
             // It ends with the edge.
             _ = self.news.changed() => {}
             () = sleep(until.since(clock::boot())) => {}
         }
         let (attempt, edge) = (&mut self.attempt, self.edge);
-        Ok(edge
-            .fleet
-            .others(|others| attempt.look(others, clock::boot())))
+        edge.fleet
+            .others(|others| attempt.look(others, clock::boot()))
     }
 
     /// A write that was sent may be done: it is repeated until that is known, by a task of the edge

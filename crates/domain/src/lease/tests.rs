@@ -1,5 +1,5 @@
 use super::*;
-use crate::edge::{Edge, State};
+use crate::edge::{Edge, State, sample};
 
 const START: Moment = Moment::from_micros(1_000_000_000);
 
@@ -25,19 +25,9 @@ fn beat(lease: &mut Lease, sent: Moment) {
 
 fn edge(number: u8, epoch: u64, heartbeat: u64) -> Edge {
     Edge {
-        id: id(number),
-        name: format!("edge-{number}"),
         epoch,
-        boot_id: "boot".into(),
         heartbeat,
-        state: State::Up,
-        swept: false,
-        region: "local".into(),
-        rtmp_url: "rtmp://127.0.0.1:1935/live".into(),
-        rtmps_url: None,
-        peer_address: None,
-        publishers: 0,
-        capacity: 1,
+        ..sample(number)
     }
 }
 

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use domain::EdgeId;
 use rustix::process::Signal;
-use serde::Deserialize;
 use tokio::process::Command;
 
-use crate::{Canary, Process, admin, programs};
+use crate::edge::{self, UP, Up};
+use crate::{Canary, Process, admin};
 
 /// What every edge of a fleet is told beyond where things are.
 const FLAGS: &[&str] = &["--peer-listen", "127.0.0.1:0"];
@@ -21,8 +21,6 @@ const STARTS_WITHIN: Duration = Duration::from_secs(30);
 const DIES_WITHIN: Duration = Duration::from_secs(10);
 /// How long a drain may take: what container schedulers are told to wait.
 const DRAINS_WITHIN: Duration = Duration::from_secs(120);
-/// What an edge logs when it takes publishers.
-const UP: &str = "edge is up";
 
 /// Where an edge finds everything, and what it is told.
 #[derive(Debug)]
@@ -60,20 +58,6 @@ struct Running {
     up: Up,
 }
 
-/// What an edge says of itself when it is up.
-#[derive(Clone, Debug, Deserialize)]
-struct Up {
-    edge_id: EdgeId,
-    rtmp_address: String,
-    admin_address: String,
-}
-
-/// A line of an edge's log.
-#[derive(Deserialize)]
-struct Line {
-    fields: Up,
-}
-
 impl Edge {
     pub(super) async fn start(launch: Launch) -> Result<Self> {
         let mut edge = Self {
@@ -90,8 +74,7 @@ impl Edge {
         ensure!(self.running.is_none(), "{} runs already", self.launch.name);
         let process = Process::spawn(&self.launch.name, self.launch.command()?)?;
         let line = process.writes(UP, STARTS_WITHIN).await?;
-        let line: Line = serde_json::from_str(&line).context("the log has an unexpected shape")?;
-        let up = line.fields;
+        let up = Up::read(&line)?;
         self.running = Some(Running { process, up });
         Ok(())
     }
@@ -121,7 +104,7 @@ impl Edge {
     /// # Errors
     /// When no process has this place.
     pub fn server(&self) -> Result<String> {
-        Ok(format!("rtmp://{}/live", self.running()?.up.rtmp_address))
+        Ok(self.running()?.up.server())
     }
 
     /// The admin port's URL.
@@ -129,7 +112,7 @@ impl Edge {
     /// # Errors
     /// When no process has this place.
     pub fn admin(&self) -> Result<String> {
-        Ok(format!("http://{}", self.running()?.up.admin_address))
+        Ok(self.running()?.up.admin())
     }
 
     /// A counter or gauge on its Prometheus page; 0 where it is not there.
@@ -218,27 +201,14 @@ impl Edge {
 
 impl Launch {
     fn command(&self) -> Result<Command> {
-        let mut command = programs::ours(&self.program)?;
+        let mut command = edge::command(&self.program, &self.store, &self.management)?;
         command.args(["--edge-name", &self.name]);
-        for listener in ["--rtmp-listen", "--admin-listen"] {
-            command.args([listener, "127.0.0.1:0"]);
-        }
-        command.args(["--websocket-management-url", &self.management]);
         command.arg("--fleet-secret-file").arg(&self.secret);
         if let Some(redis) = &self.redis {
             command.args(["--redis-url", redis]);
         }
         command.args(FLAGS).args(&self.flags);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.env("AWS_ENDPOINT_URL_DYNAMODB", &self.store);
-        for (variable, value) in [
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", "local"),
-            ("AWS_SECRET_ACCESS_KEY", "local"),
-            ("NO_PROXY", "127.0.0.1"),
-        ] {
-            command.env(variable, value);
-        }
         Ok(command)
     }
 }

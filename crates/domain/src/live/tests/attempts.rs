@@ -2,30 +2,20 @@
 
 use super::*;
 use crate::Moment;
-use crate::edge::{Edge, State as EdgeState};
+use crate::edge::{Edge, State as EdgeState, sample};
 use crate::lease::Watch;
 
 const AT: Moment = Moment::from_micros(50_000_000);
 
 /// The fleet as the edge of `claim(2, _)` sees it, with one other edge.
 fn fleet(heartbeat: u64, state: EdgeState) -> Watch {
-    let owner = claim(1, 1).owner;
     let mut watch = Watch::new(claim(2, 2).owner.edge_id);
     let edge = Edge {
-        id: owner.edge_id,
-        name: "holder".into(),
-        epoch: owner.epoch,
-        boot_id: "boot".into(),
         heartbeat,
         state,
-        swept: false,
-        region: "local".into(),
-        rtmp_url: "rtmp://127.0.0.1:1935/live".into(),
-        rtmps_url: None,
-        peer_address: None,
-        publishers: 1,
-        capacity: 1,
+        ..sample(1)
     };
+    assert_eq!(edge.owner(), claim(1, 1).owner);
     watch.received(AT, AT, vec![edge]);
     watch
 }
