@@ -6,9 +6,13 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
-use aws_smithy_http_client::Builder;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Builder, Credentials, Region, SharedCredentialsProvider,
+};
+use aws_smithy_http_client::Builder as Http;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -69,15 +73,23 @@ pub(crate) struct Database {
 impl Database {
     /// With its tables.
     pub(crate) async fn start() -> Self {
-        let database = Self::without_tables().await;
-        database.store.create_tables().await.expect("tables");
-        database
+        Self::without_tables().await.create_tables().await
     }
 
     pub(crate) async fn without_tables() -> Self {
-        if let Ok(url) = std::env::var("DYNAMODB_URL") {
-            return Self::at(&url);
+        match std::env::var("DYNAMODB_URL") {
+            Ok(url) => Self::of(&url, |config| config.timeout_config(patient())),
+            Err(_) => Self::embedded_without_tables().await,
         }
+    }
+
+    /// The embedded one whatever `DYNAMODB_URL` says, with its tables: for the bounds of the client, which
+    /// hang on no database.
+    pub(crate) async fn embedded() -> Self {
+        Self::embedded_without_tables().await.create_tables().await
+    }
+
+    async fn embedded_without_tables() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a free port");
@@ -87,16 +99,25 @@ impl Database {
         Self::at(&format!("http://{address}"))
     }
 
+    async fn create_tables(self) -> Self {
+        self.store.create_tables().await.expect("tables");
+        self
+    }
+
     /// The whole name of a table.
     pub(crate) fn table(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 
-    /// A client of the DynamoDB at `url`.
+    /// A client of the DynamoDB at `url`, with the bounds that every client of ours has.
     pub(crate) fn at(url: &str) -> Self {
+        Self::of(url, |config| config)
+    }
+
+    fn of(url: &str, with: impl FnOnce(Builder) -> Builder) -> Self {
         let faults = Faults::default();
         let http = SharedHttpClient::new(FaultyClient {
-            inner: Builder::new().build_http(),
+            inner: Http::new().build_http(),
             faults: faults.clone(),
         });
         let credentials = Credentials::new("fake", "fake", None, None, "test");
@@ -107,7 +128,7 @@ impl Database {
             .endpoint_url(url)
             .http_client(http)
             .build();
-        let config = store::client::config_for(&sdk).build();
+        let config = with(store::client::config_for(&sdk)).build();
         let client = aws_sdk_dynamodb::Client::from_conf(config);
         let prefix = format!("test-{:016x}-", rand::random::<u64>());
         Self {
@@ -118,6 +139,16 @@ impl Database {
             faults,
         }
     }
+}
+
+/// Whether an emulator is fast is not the question that it is asked.
+fn patient() -> TimeoutConfig {
+    let [connect, attempt, operation] = [10, 30, 60].map(Duration::from_secs);
+    TimeoutConfig::builder()
+        .connect_timeout(connect)
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(operation)
+        .build()
 }
 
 #[derive(Debug)]

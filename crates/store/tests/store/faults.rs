@@ -51,7 +51,7 @@ async fn tables_are_created_once_with_their_stream_index_and_expiry() {
 
 #[tokio::test]
 async fn a_store_that_hangs_is_unavailable_within_the_operations_bound() {
-    let database = Database::start().await;
+    let database = Database::embedded().await;
     for _ in 0..MAX_ATTEMPTS {
         database.faults.add("GetItem", Fault::Hang);
     }
@@ -74,7 +74,7 @@ async fn one_attempt_that_hangs_or_is_throttled_is_made_good_by_the_next() {
         Fault::Answer(400, throttled.into()),
         Fault::Answer(500, "{}".into()),
     ] {
-        let database = Database::start().await;
+        let database = Database::embedded().await;
         database.faults.add("GetItem", fault.clone());
         let read = database.store.live(&channel(1)).await;
         assert!(matches!(read, Ok(None)), "{fault:?}: {read:?}");
