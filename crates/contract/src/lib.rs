@@ -9,3 +9,4 @@ pub mod http;
 pub mod peer;
 pub mod problem;
 pub mod websocket;
+mod whole;

@@ -3,7 +3,7 @@
 
 use contract::endpoints::{self, Endpoints};
 use contract::http::{
-    Channel, CreateChannel, DevToken, DevTokenRequest, Ingest, IngestEndpoint, Ingests,
+    Channel, CreateChannel, DevToken, DevTokenRequest, Health, Ingest, IngestEndpoint, Ingests,
     MaskedStreamCredential, Metrics, Page, ResetStreamKey, Session, Status, StatusWord,
     StreamCredential, UpdateChannel, WebsocketTicket,
 };
@@ -159,6 +159,16 @@ fn the_shape_of_ingest_endpoints() {
     let secure = Some("rtmps://edge.example.com/live/{stream_key}");
     let ingests = vec![ingest(None), ingest(secure)];
     assert_json_snapshot!("as_obs_reads_it", Ingests { ingests });
+}
+
+#[test]
+fn the_shape_of_health() {
+    let health = Health {
+        status: "ok".into(),
+        version: "0.1.0".into(),
+    };
+    survives(&health);
+    assert_json_snapshot!(health);
 }
 
 #[test]

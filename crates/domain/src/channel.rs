@@ -69,7 +69,9 @@ pub struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSetting {
     /// Empty, too long, or with control characters.
-    #[error("name must be 1 to {MAX_NAME_CHARACTERS} characters, none of them control characters")]
+    #[error(
+        "name must be 1 to {MAX_NAME_CHARACTERS} characters, not only blanks and no control characters"
+    )]
     Name,
     /// Outside the bounds.
     #[error("graceSeconds must be between 1 and 60")]
@@ -85,8 +87,9 @@ pub enum InvalidSetting {
 /// [`InvalidSetting::Name`].
 pub fn parse_name(text: &str) -> Result<String, InvalidSetting> {
     let name = text.trim();
-    let count = name.chars().count();
-    if !(1..=MAX_NAME_CHARACTERS).contains(&count) || name.chars().any(char::is_control) {
+    // The bounds are those of what was sent: they are what callers are told.
+    let fits = !name.is_empty() && text.chars().count() <= MAX_NAME_CHARACTERS;
+    if !fits || text.chars().any(char::is_control) {
         return Err(InvalidSetting::Name);
     }
     Ok(name.to_owned())
@@ -123,7 +126,8 @@ mod tests {
     #[test]
     fn settings_out_of_bounds_are_refused() {
         assert_eq!(parse_name("  Saturday show "), Ok("Saturday show".into()));
-        for name in ["", "  ", "a\u{7}b", &"x".repeat(101)] {
+        let long = format!("a{}", " ".repeat(MAX_NAME_CHARACTERS));
+        for name in ["", "  ", "a\u{7}b", "a\n", &"x".repeat(101), &long] {
             assert_eq!(parse_name(name), Err(InvalidSetting::Name));
         }
         assert_eq!(parse_grace(0), Err(InvalidSetting::Grace));

@@ -22,6 +22,8 @@ pub mod live;
 pub mod metrics;
 mod moment;
 pub mod refusal;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod session;
 pub mod status;
 pub mod stream_key;

@@ -1,6 +1,9 @@
-//! Reads path, query and body of a request, and says what is wrong with them.
+//! Reads path, query and body of a request, says what is wrong with them, and describes what is right.
 //!
 //! What the caller sent is never repeated in an answer: it may be a stream key in the wrong place.
+
+use std::fmt;
+use std::marker::PhantomData;
 
 use ::http::Request;
 use ::http::header::CONTENT_TYPE;
@@ -10,9 +13,14 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query};
 use contract::http::MAX_BODY_BYTES;
 use contract::problem::Code;
 use domain::ChannelId;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+use store::{MAX_CURSOR_BYTES, MAX_PAGE};
 
+use super::describe::{Operation, Reads, Schemas};
 use super::problem::{Problem, no_such_thing, problem};
 
 /// Entries of a page where the caller does not say.
@@ -37,6 +45,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Channel {
     }
 }
 
+impl Reads for Channel {
+    fn describe(operation: &mut Operation, schemas: &mut Schemas) {
+        let id = schemas.read::<ChannelId>();
+        operation.takes_from_path("id", "The channel.", id);
+        operation.may_refuse(&[Code::NotFound]);
+    }
+}
+
 /// `limit` and `cursor` of a list.
 #[derive(Debug)]
 pub(super) struct Paging {
@@ -45,6 +61,7 @@ pub(super) struct Paging {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawPaging {
     limit: Option<String>,
     cursor: Option<String>,
@@ -56,20 +73,44 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Query(raw) = Query::<RawPaging>::from_request_parts(parts, state)
             .await
-            .map_err(|_| problem(Code::MalformedRequest, "the query cannot be read"))?;
+            .map_err(|_| {
+                let detail = "the query takes limit and cursor, each at most once";
+                problem(Code::MalformedRequest, detail)
+            })?;
         let limit = raw.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), limit)?;
         let cursor = raw.cursor;
         Ok(Self { limit, cursor })
     }
 }
 
-fn limit(text: &str) -> Result<u32, Problem> {
-    let detail = format!("limit must be a number from 1 to {}", store::MAX_PAGE);
-    match text.parse() {
-        Ok(limit) if (1..=store::MAX_PAGE).contains(&limit) => Ok(limit),
-        Ok(_) => Err(problem(Code::InvalidValue, detail).in_field("limit")),
-        Err(_) => Err(problem(Code::MalformedRequest, detail).in_field("limit")),
+impl Reads for Paging {
+    fn describe(operation: &mut Operation, _: &mut Schemas) {
+        let limit = json!({
+            "type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_LIMIT,
+        });
+        operation.takes_from_query("limit", "Most rows of the page.", limit);
+        let cursor = json!({
+            "type": "string", "maxLength": MAX_CURSOR_BYTES, "pattern": "^[A-Za-z0-9_-]+$",
+        });
+        operation.takes_from_query(
+            "cursor",
+            "Where the page begins; one that this list gave.",
+            cursor,
+        );
+        operation.may_refuse(&[Code::MalformedRequest, Code::InvalidValue]);
     }
+}
+
+fn limit(text: &str) -> Result<u32, Problem> {
+    let detail = format!("limit must be a number from 1 to {MAX_PAGE}");
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(problem(Code::MalformedRequest, detail).in_field("limit"));
+    }
+    let limit = text
+        .parse()
+        .ok()
+        .filter(|limit| (1..=MAX_PAGE).contains(limit));
+    limit.ok_or_else(|| problem(Code::InvalidValue, detail).in_field("limit"))
 }
 
 /// A JSON body.
@@ -83,6 +124,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         let is_json = is_json(&request);
         let body = read(request).await?;
         parse(is_json, &body).map(Self)
+    }
+}
+
+impl<T: JsonSchema> Reads for Json<T> {
+    fn describe(operation: &mut Operation, schemas: &mut Schemas) {
+        operation.takes_body(true, schemas.read::<T>());
+        operation.may_refuse(&BODY_REFUSALS);
     }
 }
 
@@ -102,6 +150,20 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
         parse(is_json, &body).map(Self)
     }
 }
+
+impl<T: JsonSchema> Reads for OptionalJson<T> {
+    fn describe(operation: &mut Operation, schemas: &mut Schemas) {
+        operation.takes_body(false, schemas.read::<T>());
+        operation.may_refuse(&BODY_REFUSALS);
+    }
+}
+
+/// What may be wrong with any body.
+const BODY_REFUSALS: [Code; 3] = [
+    Code::MalformedBody,
+    Code::BodyTooLarge,
+    Code::UnsupportedMediaType,
+];
 
 async fn read(request: Request<Body>) -> Result<Bytes, Problem> {
     to_bytes(request.into_body(), MAX_BODY_BYTES)
@@ -125,7 +187,32 @@ fn parse<T: DeserializeOwned>(is_json: bool, body: &[u8]) -> Result<T, Problem> 
         return Err(problem(Code::UnsupportedMediaType, detail));
     }
     serde_json::from_slice(body)
+        .map(|Object(object)| object)
         .map_err(|error| problem(Code::MalformedBody, what_is_wrong(&error)))
+}
+
+/// A JSON object and nothing else: serde would take a struct's fields from an array, too, in the
+/// order in which they happen to be written here.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
 }
 
 /// Says what the body lacks in our words, and where, without repeating any of it.
@@ -149,7 +236,7 @@ fn what_is_wrong(error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use contract::http::{CreateChannel, ResetStreamKey};
+    use contract::http::{CreateChannel, ResetStreamKey, UpdateChannel};
 
     use super::*;
 
@@ -176,7 +263,11 @@ mod tests {
         );
         assert_eq!(
             complaint::<ResetStreamKey>("{\"overlapSeconds\":\"soon\"}"),
-            "invalid type at line 1, column 24: expected u64"
+            "invalid type at line 1, column 24: expected a whole number in its bounds"
+        );
+        assert_eq!(
+            complaint::<UpdateChannel>("[null, null]"),
+            "invalid type at line 1, column 0: expected an object"
         );
     }
 

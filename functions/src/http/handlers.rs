@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use ::http::StatusCode;
-use ::http::header::LOCATION;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json as Answer};
 use contract::http as contract;
-use serde_json::{Value, json};
 
+use super::answer::{Created, CreatedAt, NoContent};
 use super::authenticate::Call;
 use super::extract::{Channel, Json, OptionalJson, Paging};
 use super::problem::Problem;
@@ -20,18 +17,21 @@ type Services = State<Arc<Api>>;
 type Result<T> = std::result::Result<T, Problem>;
 
 /// Says that the function runs; reads nothing, so that it says no more than that.
-pub(super) async fn health() -> Answer<Value> {
-    Answer(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+pub(super) async fn health() -> Answer<contract::Health> {
+    Answer(contract::Health {
+        status: "ok".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    })
 }
 
 pub(super) async fn create_channel(
     State(api): Services,
     Extension(call): Extension<Call>,
     Json(request): Json<contract::CreateChannel>,
-) -> Result<Response> {
-    let channel = channel::create(&api, &call.caller, &request, call.now).await?;
-    let location = format!("/v1/channels/{}", channel.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Answer(channel)).into_response())
+) -> Result<CreatedAt<contract::Channel>> {
+    let body = channel::create(&api, &call.caller, &request, call.now).await?;
+    let location = format!("/v1/channels/{}", body.id);
+    Ok(CreatedAt { location, body })
 }
 
 pub(super) async fn list_channels(
@@ -67,9 +67,9 @@ pub(super) async fn delete_channel(
     State(api): Services,
     Extension(call): Extension<Call>,
     Channel(id): Channel,
-) -> Result<StatusCode> {
+) -> Result<NoContent> {
     channel::delete(&api, &call.caller, &id, call.now).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn masked_stream_key(
@@ -85,9 +85,9 @@ pub(super) async fn generate_stream_key(
     State(api): Services,
     Extension(call): Extension<Call>,
     Channel(id): Channel,
-) -> Result<(StatusCode, Answer<contract::StreamCredential>)> {
+) -> Result<Created<contract::StreamCredential>> {
     let credential = credential::generate(&api, &call.caller, &id, call.now).await?;
-    Ok((StatusCode::CREATED, Answer(credential)))
+    Ok(Created(credential))
 }
 
 pub(super) async fn reset_stream_key(
@@ -145,7 +145,7 @@ pub(super) async fn ingests(State(api): Services) -> Result<Answer<contract::Ing
 pub(super) async fn websocket_ticket(
     State(api): Services,
     Extension(call): Extension<Call>,
-) -> Result<(StatusCode, Answer<contract::WebsocketTicket>)> {
+) -> Result<Created<contract::WebsocketTicket>> {
     let ticket = ticket::give(&api, &call.caller, call.now).await?;
-    Ok((StatusCode::CREATED, Answer(ticket)))
+    Ok(Created(ticket))
 }

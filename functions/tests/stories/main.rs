@@ -7,10 +7,12 @@
 mod binaries;
 mod channels;
 mod credentials;
+mod description;
 mod fanout;
 mod problems;
 mod reaper;
 mod secrecy;
 mod stack;
 mod status;
+mod strangers;
 mod websocket;

@@ -1,6 +1,7 @@
 //! Everything around the functions, for one test.
 
 mod dashboards;
+mod description;
 mod identity;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,6 +21,7 @@ use store::cache::Cache;
 use tokio::net::TcpListener;
 
 pub(crate) use self::dashboards::Dashboards;
+pub(crate) use self::description::{Description, Operation};
 use self::identity::Identity;
 pub(crate) use self::identity::{AUDIENCE, ISSUER};
 
@@ -36,6 +38,7 @@ pub(crate) struct Stack {
     pub(crate) reaper: Function,
     pub(crate) dashboards: Dashboards,
     pub(crate) database_url: String,
+    pub(crate) description: Description,
     identity: Identity,
     database: aws_sdk_dynamodb::Client,
 }
@@ -92,8 +95,10 @@ impl Stack {
                 allowed_origins: vec![PAGE.into()],
             },
         };
+        let api = functions::api(services.clone());
         Self {
-            api: functions::api(services.clone()),
+            description: Description::of(&api).await,
+            api,
             websocket: functions::websocket(services.clone()),
             status_fanout: functions::status_fanout(services.clone()),
             reaper: functions::reaper(services.clone()),
@@ -123,7 +128,7 @@ impl Stack {
         self.call(user, "POST", path, body).await
     }
 
-    /// Sends a request just as it is said.
+    /// Sends a request just as it is said, and holds the answer against the API's description.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -132,14 +137,14 @@ impl Stack {
         body: Option<&str>,
     ) -> Answer {
         let answer = self.api.invoke(http_event(method, path, headers, body));
-        let answer = answer.await.expect("an answer");
-        let text = answer["body"].as_str().unwrap_or_default();
-        assert_eq!(answer["isBase64Encoded"], false);
-        Answer {
-            status: answer["statusCode"].as_u64().expect("a status"),
-            headers: answer["headers"].clone(),
-            body: serde_json::from_str(text).unwrap_or(Value::Null),
-        }
+        let answer = Answer::of(&answer.await.expect("an answer"));
+        self.description.check(method, path, &answer);
+        answer
+    }
+
+    /// `Authorization` headers in the name of `user` that must open nothing, each with what is wrong.
+    pub(crate) fn bad_headers(&self, user: &str) -> Vec<(&'static str, Option<String>)> {
+        self.identity.bad_headers(user)
     }
 
     /// Where the identity provider's public keys are.
@@ -297,6 +302,16 @@ impl Stack {
 }
 
 impl Answer {
+    fn of(answer: &Value) -> Self {
+        let text = answer["body"].as_str().unwrap_or_default();
+        assert_eq!(answer["isBase64Encoded"], false);
+        Self {
+            status: answer["statusCode"].as_u64().expect("a status"),
+            headers: answer["headers"].clone(),
+            body: serde_json::from_str(text).unwrap_or(Value::Null),
+        }
+    }
+
     /// Checks that it is this problem, spelled as RFC 9457 wants it.
     pub(crate) fn is_problem(&self, status: u64, code: &str) {
         assert_eq!(
