@@ -6,6 +6,7 @@ import { Failure } from "./failure";
 import type {
   Channel,
   Config,
+  Hold,
   IngestEndpoint,
   MaskedStreamCredential,
   Page,
@@ -55,6 +56,14 @@ export class Api {
 
   revealKey(channelId: string): Promise<StreamCredential> {
     return this.#call("POST", `${channelPath(channelId)}/stream-key/reveal`);
+  }
+
+  disconnect(channelId: string, holdSeconds: number): Promise<Hold> {
+    return this.#call("POST", `${channelPath(channelId)}/disconnect`, { holdSeconds });
+  }
+
+  liftHold(channelId: string): Promise<null> {
+    return this.#call("DELETE", `${channelPath(channelId)}/hold`);
   }
 
   async ingestEndpoints(): Promise<IngestEndpoint[]> {

@@ -6,6 +6,7 @@ import type { ChannelState } from "../model/live";
 import type { Link } from "../model/signal";
 import { Charts } from "./Charts";
 import { History } from "./History";
+import { Hold } from "./Hold";
 import { Ingest } from "./Ingest";
 import { Modal } from "./Modal";
 import { NewChannel } from "./NewChannel";
@@ -93,7 +94,7 @@ function Content({ api, live, selected, onCreated }: ContentProps) {
   return (
     <>
       {failure !== null && <ErrorNotice error={failure} onRetry={() => void refresh()} />}
-      <ChannelView key={selected.channel.id} {...{ api, selected, link }}>
+      <ChannelView key={selected.channel.id} {...{ api, selected, link, refresh }}>
         <Card title="Refused attempts" area="refused" count={refusals.length}>
           <Refused refusals={refusals} />
         </Card>
@@ -106,10 +107,11 @@ interface ChannelProps {
   api: Api;
   selected: ChannelState;
   link: Link;
+  refresh: () => Promise<void>;
   children: ComponentChildren;
 }
 
-function ChannelView({ api, selected, link, children }: ChannelProps) {
+function ChannelView({ api, selected, link, refresh, children }: ChannelProps) {
   const { channel, status } = selected;
   const isRunning = status?.status === "LIVE" || status?.status === "GRACE";
   return (
@@ -126,6 +128,8 @@ function ChannelView({ api, selected, link, children }: ChannelProps) {
         <Ingest api={api} />
         <h3 class="label">Stream key</h3>
         <StreamKey api={api} channelId={channel.id} isRunning={isRunning} />
+        <h3 class="label">Access</h3>
+        <Hold api={api} channel={channel} isRunning={isRunning} onChanged={refresh} />
       </Card>
       {children}
       <Card title="Broadcasts" area="history">

@@ -12,13 +12,13 @@ use harness::{Fleet, HANG, Publisher, ReconnectingPublisher, wait};
 use crate::{GUARD, ordinarily_or_at_length, tell};
 
 /// Promised where the cache carries control messages.
-const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+pub(super) const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 /// Promised where nothing but the store does.
-const CLOSED_WITHOUT_REDIS_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const CLOSED_WITHOUT_REDIS_WITHIN: Duration = Duration::from_secs(30);
 /// Most milliseconds that a publish has before its reset: on a busy machine it is let in by then.
 const HEAD_STARTS: u64 = 25;
-/// What a retired key is answered.
-const RETIRED: &str = "NetStream.Publish.Denied";
+/// What a retired key is answered, and any key during a hold.
+pub(super) const DENIED: &str = "NetStream.Publish.Denied";
 
 /// Resets the key and cuts who is live with the old one. Says when the answer came.
 async fn reset(channel: &mut Channel) -> Result<Instant> {
@@ -31,7 +31,7 @@ async fn reset(channel: &mut Channel) -> Result<Instant> {
     Ok(Instant::now())
 }
 
-async fn becomes(channel: &Channel, word: StatusWord) -> Result<()> {
+pub(super) async fn becomes(channel: &Channel, word: StatusWord) -> Result<()> {
     wait::until(&format!("{word:?}"), HANG, async || {
         let status = channel.owner.status(&channel.id).await?;
         Ok((status.status == word).then_some(()))
@@ -39,12 +39,12 @@ async fn becomes(channel: &Channel, word: StatusWord) -> Result<()> {
     .await
 }
 
-/// The channel's only or latest session was ended by the reset, and by nothing else.
-async fn was_revoked(channel: &Channel) -> Result<()> {
+/// The channel's only or latest session was ended for this reason, and for no other.
+pub(super) async fn ended_as(reason: &str, channel: &Channel) -> Result<()> {
     becomes(channel, StatusWord::Offline).await?;
     let sessions = channel.owner.sessions(&channel.id).await?;
     let reasons = sessions.first().map(|latest| latest.reason.as_deref());
-    assert_eq!(reasons, Some(Some("revoked")), "{sessions:#?}");
+    assert_eq!(reasons, Some(Some(reason)), "{sessions:#?}");
     Ok(())
 }
 
@@ -59,8 +59,8 @@ async fn close_one(server: &str, channel: &mut Channel) -> Result<Duration> {
     reset(channel).await?;
     let closed = publisher.is_closed(CLOSED_WITHIN * GUARD).await? - asked;
     let code = Publisher::publish(server, &old).await?.refused()?;
-    assert_eq!(code, RETIRED);
-    was_revoked(channel).await?;
+    assert_eq!(code, DENIED);
+    ended_as("revoked", channel).await?;
     Ok(closed)
 }
 
@@ -97,7 +97,7 @@ async fn a_reset_that_disconnects_reaches_every_edge_without_redis_too() -> Resu
     let within = CLOSED_WITHOUT_REDIS_WITHIN * GUARD;
     let lost = encoder.until("the cut", asked, within, lost).await?;
     tell("closed after a reset without Redis", vec![lost.at - asked]);
-    was_revoked(&channel).await?;
+    ended_as("revoked", &channel).await?;
     encoder.vanish().await?;
     fleet.stop().await
 }
@@ -119,7 +119,7 @@ async fn an_encoder_that_retries_with_a_retired_key_is_refused_on_every_edge() -
     .await?;
     for happened in encoder.since(asked, refused) {
         println!("refused {:?} after the reset", happened.at - asked);
-        assert_eq!(happened.event, Event::Refused(RETIRED.to_owned()));
+        assert_eq!(happened.event, Event::Refused(DENIED.to_owned()));
     }
     let started = encoder.since(asked, |event| matches!(event, Event::Started(_)));
     assert!(started.is_empty(), "{started:?}");
@@ -150,10 +150,10 @@ async fn a_reset_that_races_a_publish_never_leaves_the_retired_key_live() -> Res
                 let _ = publisher.send_keyframe(0).await;
                 publisher.is_closed(CLOSED_WITHIN * GUARD).await?;
             }
-            Outcome::Refused(code) => assert_eq!(code, RETIRED),
+            Outcome::Refused(code) => assert_eq!(code, DENIED),
         }
         let code = Publisher::publish(&server, &old).await?.refused()?;
-        assert_eq!(code, RETIRED);
+        assert_eq!(code, DENIED);
         becomes(&channel, StatusWord::Offline).await?;
     }
     println!("{rounds} rounds, the publish was let in and then closed in {let_in}");

@@ -10,3 +10,4 @@ mod keys;
 mod live;
 mod logs;
 mod redis_server;
+mod requests;
