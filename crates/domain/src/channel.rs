@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::stream_key::redacted;
 use crate::{ChannelId, Timestamp, UserId};
 
 /// Longest name of a channel, in characters.
@@ -80,8 +81,10 @@ pub struct Key {
 /// Why a channel's settings cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSetting {
-    /// Empty, too long, or with control characters.
-    #[error("name must be 1 to {MAX_NAME_CHARACTERS} characters, none of them control characters")]
+    /// Empty, too long, with control characters, or with a stream key.
+    #[error(
+        "name must be 1 to {MAX_NAME_CHARACTERS} characters, none of them control characters, and hold no stream key"
+    )]
     Name,
     /// Outside the bounds.
     #[error("graceSeconds must be between 1 and 60")]
@@ -101,7 +104,11 @@ pub enum InvalidSetting {
 pub fn parse_name(text: &str) -> Result<String, InvalidSetting> {
     let name = text.trim();
     let count = name.chars().count();
-    if !(1..=MAX_NAME_CHARACTERS).contains(&count) || name.chars().any(char::is_control) {
+    let holds_a_key = redacted(name) != name;
+    if !(1..=MAX_NAME_CHARACTERS).contains(&count)
+        || name.chars().any(char::is_control)
+        || holds_a_key
+    {
         return Err(InvalidSetting::Name);
     }
     Ok(name.to_owned())
@@ -151,7 +158,9 @@ mod tests {
     #[test]
     fn settings_out_of_bounds_are_refused() {
         assert_eq!(parse_name("  Saturday show "), Ok("Saturday show".into()));
-        for name in ["", "  ", "a\u{7}b", &"x".repeat(101)] {
+        let key = crate::StreamKey::generate(|bytes| bytes.fill(1));
+        let with_a_key = format!("my key is {}", key.expose());
+        for name in ["", "  ", "a\u{7}b", &"x".repeat(101), &with_a_key] {
             assert_eq!(parse_name(name), Err(InvalidSetting::Name));
         }
         assert_eq!(parse_grace(0), Err(InvalidSetting::Grace));

@@ -23,6 +23,7 @@ pub mod alone;
 pub mod api;
 pub mod canary;
 pub mod dashboard;
+pub mod dump;
 mod edge;
 pub mod encoders;
 pub mod fault_proxy;
