@@ -17,6 +17,10 @@ pub(super) const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 pub(super) const CLOSED_WITHOUT_REDIS_WITHIN: Duration = Duration::from_secs(30);
 /// Most milliseconds that a publish has before its reset: on a busy machine it is let in by then.
 const HEAD_STARTS: u64 = 25;
+/// Clocks of two processes of one machine, and a publish under way, are no further apart.
+const BEFORE_THE_END: Duration = Duration::from_secs(1);
+/// What the loser of a race is answered.
+const ALREADY_LIVE: &str = "NetStream.Publish.BadName";
 /// What a retired key is answered, and any key during a hold.
 pub(super) const DENIED: &str = "NetStream.Publish.Denied";
 
@@ -157,5 +161,62 @@ async fn a_reset_that_races_a_publish_never_leaves_the_retired_key_live() -> Res
         becomes(&channel, StatusWord::Offline).await?;
     }
     println!("{rounds} rounds, the publish was let in and then closed in {let_in}");
+    fleet.stop().await
+}
+
+#[tokio::test]
+async fn an_overlap_leaves_the_live_stream_alone_and_never_makes_two_of_one_channel() -> Result<()> {
+    let overlap = Duration::from_secs(ordinarily_or_at_length(6, 60));
+    let fleet = Fleet::start(Options::default()).await?;
+    let mut channels = fleet.channels(2).await?;
+    let (mut idle, mut live) = (channels.remove(0), channels.remove(0));
+    let encoder = ReconnectingPublisher::start(fleet.servers(), 0, &live.key, Habit::OBS);
+    encoder.starts(Instant::now(), HANG).await?;
+    becomes(&live, StatusWord::Live).await?;
+    let old = idle.key.clone();
+    for channel in [&mut idle, &mut live] {
+        let reset = ResetStreamKey {
+            overlap_seconds: overlap.as_secs(),
+            disconnect_live: false,
+        };
+        channel.key = channel.owner.reset_key(&channel.id, reset).await?.stream_key;
+    }
+    let end = Instant::now() + overlap;
+    let mut won = [0, 0];
+    while Instant::now() + BEFORE_THE_END < end {
+        let (one, other) = (fleet.edge(won[0] % 3).server()?, fleet.edge(won[1] % 2).server()?);
+        let (with_old, with_new) = tokio::join!(
+            Publisher::publish(&one, &old),
+            Publisher::publish(&other, &idle.key)
+        );
+        let mut publishers = Vec::new();
+        for (winner, outcome) in [with_old?, with_new?].into_iter().enumerate() {
+            match outcome {
+                Outcome::Accepted(publisher) => {
+                    won[winner] += 1;
+                    publishers.push(publisher);
+                }
+                Outcome::Refused(code) => assert_eq!(code, ALREADY_LIVE),
+            }
+        }
+        assert_eq!(publishers.len(), 1, "of two keys of one channel one is let in");
+        for mut publisher in publishers {
+            publisher.send_keyframe(0).await?;
+            becomes(&idle, StatusWord::Live).await?;
+            publisher.unpublish().await?;
+        }
+        becomes(&idle, StatusWord::Offline).await?;
+    }
+    println!("in {overlap:?} the old key won {} times, the new one {}", won[0], won[1]);
+    assert!(won.iter().all(|times| *times > 0), "both were good for a publish");
+
+    tokio::time::sleep_until((end + BEFORE_THE_END).into()).await;
+    let refused = Publisher::publish(&fleet.edge(0).server()?, &old).await?.refused()?;
+    assert_eq!(refused, DENIED);
+    let server = fleet.edge(1).server()?;
+    Publisher::publish(&server, &idle.key).await?.accepted()?.unpublish().await?;
+    assert_eq!(encoder.losses(), 0, "the stream that was live before goes on");
+    becomes(&live, StatusWord::Live).await?;
+    encoder.vanish().await?;
     fleet.stop().await
 }
