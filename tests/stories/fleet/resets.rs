@@ -9,6 +9,7 @@ use harness::publisher::Outcome;
 use harness::reconnecting::{Event, Habit};
 use harness::{Fleet, HANG, Publisher, ReconnectingPublisher, wait};
 
+use super::races::contend;
 use crate::{GUARD, ordinarily_or_at_length, tell};
 
 /// Promised where the cache carries control messages.
@@ -186,8 +187,8 @@ async fn an_overlap_leaves_the_live_stream_alone_and_never_makes_two_of_one_chan
     while Instant::now() + BEFORE_THE_END < end {
         let (one, other) = (fleet.edge(won[0] % 3).server()?, fleet.edge(won[1] % 2).server()?);
         let (with_old, with_new) = tokio::join!(
-            Publisher::publish(&one, &old),
-            Publisher::publish(&other, &idle.key)
+            contend(&one, &old),
+            contend(&other, &idle.key)
         );
         let mut publishers = Vec::new();
         for (winner, outcome) in [with_old?, with_new?].into_iter().enumerate() {
@@ -200,8 +201,7 @@ async fn an_overlap_leaves_the_live_stream_alone_and_never_makes_two_of_one_chan
             }
         }
         assert_eq!(publishers.len(), 1, "of two keys of one channel one is let in");
-        for mut publisher in publishers {
-            publisher.send_keyframe(0).await?;
+        for publisher in publishers {
             becomes(&idle, StatusWord::Live).await?;
             publisher.unpublish().await?;
         }
