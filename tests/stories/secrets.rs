@@ -82,7 +82,11 @@ async fn no_key_is_in_store_cache_files_metrics_or_panics_however_it_came_in() -
         overlap_seconds: 600,
         disconnect_live: false,
     };
-    let new = stack.owner.reset_key(stack.channel(), overlap).await?.stream_key;
+    let new = stack
+        .owner
+        .reset_key(stack.channel(), overlap)
+        .await?
+        .stream_key;
     let unknown = StreamKey::generate(|bytes| bytes.fill(11));
     stack.canary.plant(unknown.expose());
     for key in [&old, &new, unknown.expose()] {
@@ -94,7 +98,10 @@ async fn no_key_is_in_store_cache_files_metrics_or_panics_however_it_came_in() -
     for key in [&old, unknown.expose()] {
         let stream_key = key.to_owned();
         let report = Body::json(&KeyReport { stream_key })?;
-        let answer = stack.nobody.send(Method::POST, "/v1/key-reports", report).await?;
+        let answer = stack
+            .nobody
+            .send(Method::POST, "/v1/key-reports", report)
+            .await?;
         ensure!(answer.status == 202, "{answer:?}");
     }
     ffmpeg.stop_normally().await?;
@@ -105,7 +112,13 @@ async fn no_key_is_in_store_cache_files_metrics_or_panics_however_it_came_in() -
 
     let database = stack.endpoints.dynamodb.as_deref().context("no database")?;
     let kept = dump::tables(database).await?;
-    let expected = ["channels: ", "secrets: ", "live: ", "sessions: ", "attempts: "];
+    let expected = [
+        "channels: ",
+        "secrets: ",
+        "live: ",
+        "sessions: ",
+        "attempts: ",
+    ];
     for table in expected {
         ensure!(kept.contains(table), "nothing was kept in {table}");
     }
@@ -131,13 +144,37 @@ async fn by_mistake(stack: &Stack, key: &str) -> Result<()> {
     let channel = format!("/v1/channels/{}", stack.channel());
     for (method, path, body, status) in [
         (Method::POST, "/v1/channels".to_owned(), create, 422),
-        (Method::GET, format!("{channel}/sessions?cursor={key}"), Body::Empty, 400),
-        (Method::GET, format!("/v1/{key}?{key}={key}"), Body::Empty, 404),
-        (Method::POST, format!("{channel}/stream-key/{key}"), Body::Empty, 404),
-        (Method::PATCH, channel, Body::Json(format!("{{\"{key}\":1}}")), 400),
+        (
+            Method::GET,
+            format!("{channel}/sessions?cursor={key}"),
+            Body::Empty,
+            400,
+        ),
+        (
+            Method::GET,
+            format!("/v1/{key}?{key}={key}"),
+            Body::Empty,
+            404,
+        ),
+        (
+            Method::POST,
+            format!("{channel}/stream-key/{key}"),
+            Body::Empty,
+            404,
+        ),
+        (
+            Method::PATCH,
+            channel,
+            Body::Json(format!("{{\"{key}\":1}}")),
+            400,
+        ),
     ] {
         let answer = stack.owner.send(method, &path, body).await?;
-        ensure!(answer.status == status, "{} in place of {status}", answer.status);
+        ensure!(
+            answer.status == status,
+            "{} in place of {status}",
+            answer.status
+        );
     }
     let tickets = &stack.endpoints.websocket;
     let socket = harness::dashboard::open(tickets, &stack.endpoints.http, key).await;
@@ -158,7 +195,9 @@ fn in_a_panic(stack: &Stack, key: &str) -> Result<()> {
     };
     let in_hand = (key.hash(), key, report);
     let panicked = std::panic::catch_unwind(|| panic!("with {in_hand:?} in hand"));
-    let words = panicked.err().and_then(|words| words.downcast::<String>().ok());
+    let words = panicked
+        .err()
+        .and_then(|words| words.downcast::<String>().ok());
     let words = words.context("it did not panic")?;
     stack.canary.check("a panic", &words)
 }

@@ -4,8 +4,8 @@
 use contract::endpoints::{self, Endpoints};
 use contract::http::{
     Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Hold, Ingest, IngestEndpoint,
-    Ingests, KeyReport, MaskedStreamCredential, Metrics, Page, ResetStreamKey, Session, Status, StatusWord,
-    StreamCredential, UpdateChannel, WebsocketTicket,
+    Ingests, KeyReport, MaskedStreamCredential, Metrics, Page, ResetStreamKey, Session, Status,
+    StatusWord, StreamCredential, UpdateChannel, WebsocketTicket,
 };
 use contract::peer::{HolderWord, OutageAnswer, OutageRequest, YieldAnswer, YieldRequest};
 use contract::problem::{Code, Problem};

@@ -106,7 +106,9 @@ pub fn redacted(text: &str) -> String {
     while let Some(at) = rest.find(PREFIX) {
         let (before, from) = rest.split_at(at);
         redacted.push_str(before);
-        let is_key = from.get(..LENGTH).is_some_and(|key| StreamKey::parse(key).is_ok());
+        let is_key = from
+            .get(..LENGTH)
+            .is_some_and(|key| StreamKey::parse(key).is_ok());
         let (kept, skipped) = if is_key {
             (REDACTED, LENGTH)
         } else {

@@ -14,8 +14,8 @@ use domain::{ChannelId, StreamKeyHash, Timestamp, UserId};
 use crate::call::Outcome;
 use crate::change::Change;
 use crate::channels::{
-    KEY_CREATED_AT, KEY_HASH, KEY_PUBLIC_ID, KEY_RETIRED_AT, KEY_VERSION, PREVIOUS_KEY_HASH, USER_ID,
-    meta_key,
+    KEY_CREATED_AT, KEY_HASH, KEY_PUBLIC_ID, KEY_RETIRED_AT, KEY_VERSION, PREVIOUS_KEY_HASH,
+    USER_ID, meta_key,
 };
 use crate::item::{
     Attributes, PK, Reader, Writer, bytes, channel_partition, composite_key, moment, number, text,

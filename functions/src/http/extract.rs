@@ -92,8 +92,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Idempotency {
         };
         let key = value.to_str().ok().and_then(IdempotencyKey::parse);
         key.map(|key| Self(Some(key))).ok_or_else(|| {
-            let detail =
-                format!("Idempotency-Key must be 1 to {MAX_KEY_CHARACTERS} visible ASCII characters");
+            let detail = format!(
+                "Idempotency-Key must be 1 to {MAX_KEY_CHARACTERS} visible ASCII characters"
+            );
             problem(Code::MalformedRequest, detail).in_field(IDEMPOTENCY_KEY)
         })
     }

@@ -66,10 +66,7 @@ fn owners_routes(api: &Arc<Api>) -> Router<Arc<Api>> {
             "/v1/channels/{id}/stream-key/reveal",
             post(handlers::reveal_stream_key),
         )
-        .route(
-            "/v1/channels/{id}/disconnect",
-            post(handlers::disconnect),
-        )
+        .route("/v1/channels/{id}/disconnect", post(handlers::disconnect))
         .route("/v1/channels/{id}/hold", delete(handlers::lift_hold))
         .route("/v1/channels/{id}/status", get(handlers::status))
         .route("/v1/channels/{id}/sessions", get(handlers::sessions))

@@ -16,7 +16,9 @@ async fn a_disconnect_cuts_the_publisher_and_holds_the_channel_until_it_is_lifte
     let mut controls = stack.services.cache.controls();
 
     let disconnect = format!("{path}/disconnect");
-    let held = stack.post("alice", &disconnect, json!({ "holdSeconds": 600 })).await;
+    let held = stack
+        .post("alice", &disconnect, json!({ "holdSeconds": 600 }))
+        .await;
     assert_eq!(held.status, 200, "{held:?}");
     let gate = stack.services.store.gate(&channel).await.expect("a gate");
     let until = gate.held(now()).expect("held");
@@ -24,7 +26,10 @@ async fn a_disconnect_cuts_the_publisher_and_holds_the_channel_until_it_is_lifte
     assert_eq!(held.text("holdUntil"), until.to_string());
     assert!(is_cut(gate.auth_version - 1, &gate), "what runs is cut");
     let told = controls.recv().await.expect("word of it");
-    assert_eq!((&told.channel_id, told.auth_version), (&channel, gate.auth_version));
+    assert_eq!(
+        (&told.channel_id, told.auth_version),
+        (&channel, gate.auth_version)
+    );
     let shown = stack.get("alice", &path).await;
     assert_eq!(shown.body["holdUntil"], held.body["holdUntil"]);
 
@@ -35,7 +40,10 @@ async fn a_disconnect_cuts_the_publisher_and_holds_the_channel_until_it_is_lifte
     }
     let told = controls.recv().await.expect("word of it");
     assert_eq!(told.auth_version, gate.auth_version + 1);
-    assert!(controls.try_recv().is_err(), "nothing was there to lift twice");
+    assert!(
+        controls.try_recv().is_err(),
+        "nothing was there to lift twice"
+    );
     let shown = stack.get("alice", &path).await;
     assert_eq!(shown.body["holdUntil"], Value::Null);
 }
@@ -46,7 +54,9 @@ async fn a_hold_has_bounds_and_is_the_owners_alone() {
     let channel = stack.channel("alice").await;
     let disconnect = format!("/v1/channels/{channel}/disconnect");
     for seconds in [0, 86_401] {
-        let answer = stack.post("alice", &disconnect, json!({ "holdSeconds": seconds })).await;
+        let answer = stack
+            .post("alice", &disconnect, json!({ "holdSeconds": seconds }))
+            .await;
         answer.is_problem(422, "invalid_value");
         assert_eq!(answer.body["field"], "holdSeconds");
     }
@@ -62,7 +72,9 @@ async fn a_hold_has_bounds_and_is_the_owners_alone() {
 async fn report(stack: &Stack, key: &str) -> u64 {
     let body = json!({ "streamKey": key }).to_string();
     let headers = json!({ "content-type": "application/json" });
-    let answer = stack.send("POST", "/v1/key-reports", headers, Some(&body)).await;
+    let answer = stack
+        .send("POST", "/v1/key-reports", headers, Some(&body))
+        .await;
     if answer.status == 429 {
         answer.is_problem(429, "too_many_requests");
         assert_eq!(answer.headers["retry-after"], "60");
@@ -90,17 +102,25 @@ async fn a_reported_key_is_dead_at_once_and_its_owner_is_told_to_reset_it() {
     let store = &stack.services.store;
     let gate = store.gate(&channel).await.expect("a gate");
     let found = store.key(&key.hash()).await.expect("read");
-    assert_eq!(admit(found.as_ref(), &gate, now()), Err(Refusal::Unauthorized));
+    assert_eq!(
+        admit(found.as_ref(), &gate, now()),
+        Err(Refusal::Unauthorized)
+    );
     assert!(!is_cut(gate.auth_version - 1, &gate), "what runs goes on");
     let auth_version = gate.auth_version;
     let cached = stack.services.cache.answer(&key.hash()).await;
     assert_eq!(cached, Some(Known::Revoked { auth_version }));
     let told = controls.recv().await.expect("word of it");
-    assert_eq!((told.channel_id, told.auth_version), (channel.clone(), auth_version));
+    assert_eq!(
+        (told.channel_id, told.auth_version),
+        (channel.clone(), auth_version)
+    );
 
     let masked = stack.get("alice", &path).await;
     assert!(masked.body["retiredAt"].is_string(), "{masked:?}");
-    let reveal = stack.post("alice", &format!("{path}/reveal"), Value::Null).await;
+    let reveal = stack
+        .post("alice", &format!("{path}/reveal"), Value::Null)
+        .await;
     reveal.is_problem(409, "stream_key_retired");
     // Once more changes nothing, and an overlap does not bring it back.
     assert_eq!(report(&stack, key.expose()).await, 202);
@@ -123,5 +143,8 @@ async fn an_address_reports_ten_keys_a_minute() {
     }
     let taken = answers.iter().filter(|status| **status == 202).count();
     assert!(taken == 10 || taken == 20, "{answers:?}");
-    assert_eq!(answers.iter().filter(|status| **status == 429).count(), 21 - taken);
+    assert_eq!(
+        answers.iter().filter(|status| **status == 429).count(),
+        21 - taken
+    );
 }

@@ -67,7 +67,10 @@ async fn a_request_that_failed_may_be_sent_again_under_its_key() {
     let early = repeatable(&stack, "alice", &path, "once", &Value::Null).await;
     early.is_problem(409, "no_stream_key");
     let generate = format!("/v1/channels/{channel}/stream-key");
-    assert_eq!(stack.post("alice", &generate, Value::Null).await.status, 201);
+    assert_eq!(
+        stack.post("alice", &generate, Value::Null).await.status,
+        201
+    );
     let reset = repeatable(&stack, "alice", &path, "once", &Value::Null).await;
     assert_eq!(reset.status, 200, "{reset:?}");
 }

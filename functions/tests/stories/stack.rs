@@ -22,8 +22,8 @@ use tokio::net::TcpListener;
 
 pub(crate) use self::dashboards::Dashboards;
 use self::identity::Identity;
-use self::rights::Rights;
 pub(crate) use self::identity::{AUDIENCE, ISSUER};
+use self::rights::Rights;
 
 /// Tests share their processors with builds: a slow answer must not look like a broken store.
 const PATIENCE: Duration = Duration::from_secs(30);

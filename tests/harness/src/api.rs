@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use contract::http::{
-    Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Hold, MaskedStreamCredential, Page,
-    ResetStreamKey, Session, Status, StreamCredential, UpdateChannel, WebsocketTicket,
+    Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Hold, MaskedStreamCredential,
+    Page, ResetStreamKey, Session, Status, StreamCredential, UpdateChannel, WebsocketTicket,
 };
 use contract::problem::{CONTENT_TYPE, Problem};
 use domain::{ChannelId, UserId};

@@ -8,9 +8,7 @@ use harness::fleet::{Channel, Options};
 use harness::reconnecting::{Event, Habit};
 use harness::{Fleet, HANG, Publisher, ReconnectingPublisher, wait};
 
-use super::resets::{
-    CLOSED_WITHIN, CLOSED_WITHOUT_REDIS_WITHIN, DENIED, becomes, ended_as,
-};
+use super::resets::{CLOSED_WITHIN, CLOSED_WITHOUT_REDIS_WITHIN, DENIED, becomes, ended_as};
 use crate::{GUARD, ordinarily_or_at_length, tell};
 
 /// Longer than any story takes: it ends where it is lifted.
@@ -20,7 +18,9 @@ const HOLD_SECONDS: u64 = 3_600;
 /// closed. No edge lets anybody in until the hold is lifted.
 async fn close_one(fleet: &Fleet, edge: usize, channel: &Channel) -> Result<Duration> {
     let server = fleet.edge(edge).server()?;
-    let mut publisher = Publisher::publish(&server, &channel.key).await?.accepted()?;
+    let mut publisher = Publisher::publish(&server, &channel.key)
+        .await?
+        .accepted()?;
     publisher.send_keyframe(0).await?;
     becomes(channel, StatusWord::Live).await?;
     let asked = Instant::now();
@@ -98,7 +98,10 @@ async fn a_disconnect_reaches_every_edge_without_redis_too() -> Result<()> {
     let lost = |event: &Event| *event == Event::Lost;
     let within = CLOSED_WITHOUT_REDIS_WITHIN * GUARD;
     let lost = encoder.until("the cut", asked, within, lost).await?;
-    tell("closed after a disconnect without Redis", vec![lost.at - asked]);
+    tell(
+        "closed after a disconnect without Redis",
+        vec![lost.at - asked],
+    );
     ended_as("disconnected", &channel).await?;
     encoder.vanish().await?;
     fleet.stop().await

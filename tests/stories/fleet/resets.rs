@@ -166,7 +166,8 @@ async fn a_reset_that_races_a_publish_never_leaves_the_retired_key_live() -> Res
 }
 
 #[tokio::test]
-async fn an_overlap_leaves_the_live_stream_alone_and_never_makes_two_of_one_channel() -> Result<()> {
+async fn an_overlap_leaves_the_live_stream_alone_and_never_makes_two_of_one_channel() -> Result<()>
+{
     let overlap = Duration::from_secs(ordinarily_or_at_length(6, 60));
     let fleet = Fleet::start(Options::default()).await?;
     let mut channels = fleet.channels(2).await?;
@@ -180,16 +181,20 @@ async fn an_overlap_leaves_the_live_stream_alone_and_never_makes_two_of_one_chan
             overlap_seconds: overlap.as_secs(),
             disconnect_live: false,
         };
-        channel.key = channel.owner.reset_key(&channel.id, reset).await?.stream_key;
+        channel.key = channel
+            .owner
+            .reset_key(&channel.id, reset)
+            .await?
+            .stream_key;
     }
     let end = Instant::now() + overlap;
     let mut won = [0, 0];
     while Instant::now() + BEFORE_THE_END < end {
-        let (one, other) = (fleet.edge(won[0] % 3).server()?, fleet.edge(won[1] % 2).server()?);
-        let (with_old, with_new) = tokio::join!(
-            contend(&one, &old),
-            contend(&other, &idle.key)
+        let (one, other) = (
+            fleet.edge(won[0] % 3).server()?,
+            fleet.edge(won[1] % 2).server()?,
         );
+        let (with_old, with_new) = tokio::join!(contend(&one, &old), contend(&other, &idle.key));
         let mut publishers = Vec::new();
         for (winner, outcome) in [with_old?, with_new?].into_iter().enumerate() {
             match outcome {
@@ -200,22 +205,42 @@ async fn an_overlap_leaves_the_live_stream_alone_and_never_makes_two_of_one_chan
                 Outcome::Refused(code) => assert_eq!(code, ALREADY_LIVE),
             }
         }
-        assert_eq!(publishers.len(), 1, "of two keys of one channel one is let in");
+        assert_eq!(
+            publishers.len(),
+            1,
+            "of two keys of one channel one is let in"
+        );
         for publisher in publishers {
             becomes(&idle, StatusWord::Live).await?;
             publisher.unpublish().await?;
         }
         becomes(&idle, StatusWord::Offline).await?;
     }
-    println!("in {overlap:?} the old key won {} times, the new one {}", won[0], won[1]);
-    assert!(won.iter().all(|times| *times > 0), "both were good for a publish");
+    println!(
+        "in {overlap:?} the old key won {} times, the new one {}",
+        won[0], won[1]
+    );
+    assert!(
+        won.iter().all(|times| *times > 0),
+        "both were good for a publish"
+    );
 
     tokio::time::sleep_until((end + BEFORE_THE_END).into()).await;
-    let refused = Publisher::publish(&fleet.edge(0).server()?, &old).await?.refused()?;
+    let refused = Publisher::publish(&fleet.edge(0).server()?, &old)
+        .await?
+        .refused()?;
     assert_eq!(refused, DENIED);
     let server = fleet.edge(1).server()?;
-    Publisher::publish(&server, &idle.key).await?.accepted()?.unpublish().await?;
-    assert_eq!(encoder.losses(), 0, "the stream that was live before goes on");
+    Publisher::publish(&server, &idle.key)
+        .await?
+        .accepted()?
+        .unpublish()
+        .await?;
+    assert_eq!(
+        encoder.losses(),
+        0,
+        "the stream that was live before goes on"
+    );
     becomes(&live, StatusWord::Live).await?;
     encoder.vanish().await?;
     fleet.stop().await

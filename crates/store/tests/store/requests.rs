@@ -55,7 +55,10 @@ async fn a_request_that_made_nothing_is_forgotten_by_itself_only() {
     assert_eq!(begin(store, &request("a"), NOW).await, Begun::First);
     store.forget_request(&request("b")).await.expect("no harm");
     assert_eq!(begin(store, &request("b"), NOW).await, Begun::InFlight);
-    store.forget_request(&request("a")).await.expect("forgotten");
+    store
+        .forget_request(&request("a"))
+        .await
+        .expect("forgotten");
     assert_eq!(begin(store, &request("b"), NOW).await, Begun::First);
 }
 
@@ -67,10 +70,16 @@ async fn one_of_those_who_find_an_unfinished_request_goes_on_with_it() {
     let abandoned = NOW + REQUEST_ENDS_WITHIN;
     let made = Begun::Unfinished("made by a".into());
     assert_eq!(begin(store, &request("b"), abandoned).await, made);
-    assert_eq!(begin(store, &request("c"), abandoned).await, Begun::InFlight);
+    assert_eq!(
+        begin(store, &request("c"), abandoned).await,
+        Begun::InFlight
+    );
     // The first one lives after all: it has no say any more.
     store.finish_request(&request("a")).await.expect("no harm");
-    assert_eq!(begin(store, &request("c"), abandoned).await, Begun::InFlight);
+    assert_eq!(
+        begin(store, &request("c"), abandoned).await,
+        Begun::InFlight
+    );
 }
 
 #[tokio::test]

@@ -27,8 +27,8 @@ use self::edge::Launch;
 use crate::fault_proxy::Call;
 use crate::journal::{self, Accepted};
 use crate::{
-    Alone, Api, DashboardWatch, FaultProxy, Faults, Policy, Process, Redis, Servers, Stack, programs,
-    stack, wait,
+    Alone, Api, DashboardWatch, FaultProxy, Faults, Policy, Process, Redis, Servers, Stack,
+    programs, stack, wait,
 };
 
 pub use crowd::{Crowd, Member};
@@ -377,7 +377,10 @@ impl Fleet {
             .map(|(call, _)| call)
             .filter(|call| call.line != CONTROL && !policy.allows(&call.operation, &call.table))
             .collect();
-        ensure!(forbidden.is_empty(), "edges have no right to: {forbidden:?}");
+        ensure!(
+            forbidden.is_empty(),
+            "edges have no right to: {forbidden:?}"
+        );
         Ok(())
     }
 
