@@ -26,11 +26,11 @@ async fn close_one(fleet: &Fleet, edge: usize, channel: &Channel) -> Result<Dura
     let asked = Instant::now();
     channel.owner.disconnect(&channel.id, HOLD_SECONDS).await?;
     let closed = publisher.is_closed(CLOSED_WITHIN * GUARD).await? - asked;
+    ended_as("disconnected", channel).await?;
     for edge in fleet.edges() {
         let outcome = Publisher::publish(&edge.server()?, &channel.key).await?;
         assert_eq!(outcome.refused()?, DENIED);
     }
-    ended_as("disconnected", channel).await?;
     channel.owner.lift_hold(&channel.id).await?;
     Ok(closed)
 }
