@@ -41,7 +41,11 @@ export function Hold({ api, channel, isRunning, onChanged }: Props) {
   return (
     <div class="stack stack--tight">
       <div class="row row--spread">
-        <p class={until === null ? "muted small" : "notice notice--wait"} role="status" data-testid="hold">
+        <p
+          class={until === null ? "muted small" : "notice notice--wait"}
+          role="status"
+          data-testid="hold"
+        >
           {until === null
             ? "Somebody is live who should not be? End it and keep encoders out."
             : `On hold until ${moment(until, now)}: no encoder gets in.`}

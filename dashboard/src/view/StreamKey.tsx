@@ -120,8 +120,9 @@ function KeyRow({ api, credential, isRunning, isBusy, reset }: RowProps) {
     <>
       {retiredAt !== null && (
         <p class="notice notice--bad" role="status" data-testid="retired">
-          Somebody found this key in public and reported it {moment(Date.parse(retiredAt), Date.now())}
-          . It starts no stream any more: reset it, and copy the new one into your encoder.
+          Somebody found this key in public and reported it{" "}
+          {moment(Date.parse(retiredAt), Date.now())}. It starts no stream any more: reset it, and
+          copy the new one into your encoder.
         </p>
       )}
       <div class="row row--wrap">
