@@ -104,3 +104,38 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     let one = (!value.is_array() && !value.is_null()).then_some(value);
     value.as_array().into_iter().flatten().chain(one)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_a_parts_policy_does_not_name_is_forbidden() {
+        let reaper = Policy::of("reaper").unwrap();
+        let read = json!({ "TableName": "live" });
+        assert_eq!(reaper.forbidden("GetItem", &read), Vec::<String>::new());
+        assert_eq!(
+            reaper.forbidden("DeleteItem", &read),
+            ["reaper has no right to DeleteItem live"]
+        );
+        let by_owner = json!({ "TableName": "live", "IndexName": "byOwner" });
+        assert!(reaper.forbidden("Query", &by_owner).is_empty());
+        assert!(!reaper.forbidden("Query", &read).is_empty());
+        assert!(reaper.allows("Query", "live") && !reaper.allows("Query", "channels"));
+    }
+
+    #[test]
+    fn a_transaction_needs_the_right_to_each_of_its_parts() {
+        let api = Policy::of("api").unwrap();
+        let parts = json!({ "TransactItems": [
+            { "Put": { "TableName": "channels" } },
+            { "ConditionCheck": { "TableName": "live" } },
+        ] });
+        assert_eq!(
+            api.forbidden("TransactWriteItems", &parts),
+            ["api has no right to ConditionCheckItem live"]
+        );
+    }
+}
