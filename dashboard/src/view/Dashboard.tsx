@@ -5,6 +5,7 @@ import type { Config } from "../api/shapes";
 import type { ChannelState } from "../model/live";
 import type { Link } from "../model/signal";
 import { Charts } from "./Charts";
+import { Events } from "./Events";
 import { History } from "./History";
 import { Ingest } from "./Ingest";
 import { Modal } from "./Modal";
@@ -93,7 +94,19 @@ function Content({ api, live, selected, onCreated }: ContentProps) {
   return (
     <>
       {failure !== null && <ErrorNotice error={failure} onRetry={() => void refresh()} />}
-      <ChannelView key={selected.channel.id} {...{ api, selected, link }}>
+      <ChannelView
+        key={selected.channel.id}
+        {...{ api, selected, link }}
+        events={
+          <Events
+            api={api}
+            channelId={selected.channel.id}
+            log={state.logs[selected.channel.id]}
+            dispatch={live.dispatch}
+            connectedSince={link.since}
+          />
+        }
+      >
         <Card title="Refused attempts" area="refused" count={refusals.length}>
           <Refused refusals={refusals} />
         </Card>
@@ -106,10 +119,11 @@ interface ChannelProps {
   api: Api;
   selected: ChannelState;
   link: Link;
+  events: ComponentChildren;
   children: ComponentChildren;
 }
 
-function ChannelView({ api, selected, link, children }: ChannelProps) {
+function ChannelView({ api, selected, link, events, children }: ChannelProps) {
   const { channel, status } = selected;
   const isRunning = status?.status === "LIVE" || status?.status === "GRACE";
   return (
@@ -134,6 +148,8 @@ function ChannelView({ api, selected, link, children }: ChannelProps) {
           channelId={channel.id}
           version={status === null ? "" : `${status.gen}.${status.seq}`}
         />
+        <h3 class="label">Events</h3>
+        {events}
       </Card>
     </div>
   );

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ::contract::event::Event;
 use ::http::StatusCode;
 use ::http::header::LOCATION;
 use axum::extract::State;
@@ -11,10 +12,10 @@ use contract::http as contract;
 use serde_json::{Value, json};
 
 use super::authenticate::Call;
-use super::extract::{Channel, Json, OptionalJson, Paging};
+use super::extract::{Channel, EventPaging, Json, OptionalJson, Paging};
 use super::problem::Problem;
 use crate::Api;
-use crate::service::{channel, credential, ingest, session, status, ticket};
+use crate::service::{channel, credential, event, ingest, session, status, ticket};
 
 type Services = State<Arc<Api>>;
 type Result<T> = std::result::Result<T, Problem>;
@@ -105,7 +106,7 @@ pub(super) async fn reveal_stream_key(
     Extension(call): Extension<Call>,
     Channel(id): Channel,
 ) -> Result<Answer<contract::StreamCredential>> {
-    let credential = credential::reveal(&api, &call.caller, &id).await?;
+    let credential = credential::reveal(&api, &call.caller, &id, call.now).await?;
     Ok(Answer(credential))
 }
 
@@ -126,6 +127,16 @@ pub(super) async fn sessions(
 ) -> Result<Answer<contract::Page<contract::Session>>> {
     let cursor = paging.cursor.as_deref();
     let page = session::list(&api, &call.caller, &id, paging.limit, cursor).await?;
+    Ok(Answer(page))
+}
+
+pub(super) async fn events(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+    paging: EventPaging,
+) -> Result<Answer<contract::Page<Event>>> {
+    let page = event::list(&api, &call.caller, &id, paging.limit, &paging.part).await?;
     Ok(Answer(page))
 }
 

@@ -109,7 +109,7 @@ pub(crate) async fn update(
         ..seen.clone()
     };
     if new != seen {
-        api.store.update_channel(&seen, &new).await?;
+        api.store.update_channel(&seen, &new, now).await?;
     }
     let live = api.store.live(channel_id).await?;
     Ok(view(&new, live.as_ref(), now))

@@ -11,6 +11,8 @@ use std::time::Duration;
 use contract::http::{MaskedStreamCredential, ResetStreamKey, StreamCredential};
 use domain::authorization::Answer;
 use domain::channel::{Channel, parse_key_overlap};
+use domain::event::{Event, What};
+use domain::id::time_ordered;
 use domain::stream_key::{masked, public_id};
 use domain::{ChannelId, StreamKey, StreamKeyHash, Timestamp};
 use rand::rngs::OsRng;
@@ -68,11 +70,13 @@ pub(crate) async fn reset(
     Ok(credential(api, &channel, &key, now).await)
 }
 
-/// The present key, for its owner's eyes. Each time is on record.
+/// The present key, for its owner's eyes. It is on record before it is shown: no reveal is missing
+/// from the log, and one that failed after its record is there all the same.
 pub(crate) async fn reveal(
     api: &Api,
     caller: &Caller,
     channel_id: &ChannelId,
+    now: Timestamp,
 ) -> Result<StreamCredential, Error> {
     let channel = channel::owned(&api.store, &caller.user_id, channel_id).await?;
     let created_at = channel.key_created_at.ok_or(Error::NoStreamKey)?;
@@ -85,6 +89,13 @@ pub(crate) async fn reveal(
     let key = api
         .keyring
         .open(channel_id, sealed.version, &sealed.ciphertext)?;
+    let revealed = Event {
+        channel_id: channel_id.clone(),
+        id: format!("reveal.{}", time_ordered(now, rand::random())),
+        at: now,
+        what: What::KeyRevealed,
+    };
+    api.store.record_audit(&revealed).await?;
     tracing::info!(%channel_id, user_id = %caller.user_id, "stream key revealed");
     Ok(credential(api, &channel, &key, created_at).await)
 }
