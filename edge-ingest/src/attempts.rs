@@ -153,12 +153,7 @@ async fn tell_owner(
     }
 }
 
-async fn push(
-    edge: &Shared,
-    user_id: &UserId,
-    attempt: &Attempt,
-    retry_after: Option<Duration>,
-) {
+async fn push(edge: &Shared, user_id: &UserId, attempt: &Attempt, retry_after: Option<Duration>) {
     let message = ServerMessage::Refused(Refused {
         id: attempt.id(),
         channel_id: attempt.channel_id.clone(),

@@ -66,8 +66,8 @@ async fn check_one(edge: &Shared, channel_id: ChannelId) {
 }
 
 fn reason(gate: &Gate) -> EndReason {
-    match gate.hold_until {
-        Some(until) if clock::now() < until => EndReason::Disconnected,
-        Some(_) | None => EndReason::Revoked,
+    match gate.held(clock::now()) {
+        Some(_) => EndReason::Disconnected,
+        None => EndReason::Revoked,
     }
 }

@@ -242,13 +242,7 @@ impl Listening {
 }
 
 impl Background {
-    async fn start(
-        &self,
-        shared: &Shared,
-        functions: &Functions,
-        state: &State,
-        page: &Page,
-    ) {
+    async fn start(&self, shared: &Shared, functions: &Functions, state: &State, page: &Page) {
         let start = match shared.database {
             Database::Embedded(_) => Start::Oldest,
             Database::Remote(_) => Start::Latest,

@@ -55,6 +55,8 @@ pub struct Channel {
     pub ingest_server_id: Option<EdgeId>,
     /// Whether it has a stream key.
     pub has_stream_key: bool,
+    /// Until when no publish is let in; null where there is no hold.
+    pub hold_until: Option<Timestamp>,
 }
 
 /// One page of a list.
@@ -106,6 +108,47 @@ pub struct MaskedStreamCredential {
     pub ingest_url: String,
     /// When the key was made.
     pub created_at: Timestamp,
+    /// When it was reported as leaked: it starts no publish any more, and a reset gives a new one.
+    pub retired_at: Option<Timestamp>,
+}
+
+/// `POST /v1/channels/{id}/disconnect`; an empty body means the default.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Disconnect {
+    /// For how long no publish is let in, 1 to 86,400.
+    pub hold_seconds: u64,
+}
+
+impl Default for Disconnect {
+    /// A minute: long enough to be noticed at an encoder that comes back by itself.
+    fn default() -> Self {
+        Self { hold_seconds: 60 }
+    }
+}
+
+/// A channel that lets no publish in for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// Until when.
+    pub hold_until: Timestamp,
+}
+
+/// `POST /v1/key-reports`: somebody found a stream key where it should not be.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyReport {
+    /// The whole key.
+    pub stream_key: String,
+}
+
+impl std::fmt::Debug for KeyReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyReport(..)")
+    }
 }
 
 /// `POST /v1/channels/{id}/stream-key/reset`; an empty body means the defaults.

@@ -4,9 +4,9 @@
 use contract::endpoints::{self, Endpoints};
 use contract::event::{Event, EventKind};
 use contract::http::{
-    Channel, CreateChannel, DevToken, DevTokenRequest, Ingest, IngestEndpoint, Ingests,
-    MaskedStreamCredential, Metrics, Page, ResetStreamKey, Session, Status, StatusWord,
-    StreamCredential, UpdateChannel, WebsocketTicket,
+    Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Hold, Ingest, IngestEndpoint,
+    Ingests, KeyReport, MaskedStreamCredential, Metrics, Page, ResetStreamKey, Session, Status,
+    StatusWord, StreamCredential, UpdateChannel, WebsocketTicket,
 };
 use contract::peer::{HolderWord, OutageAnswer, OutageRequest, YieldAnswer, YieldRequest};
 use contract::problem::{Code, Problem};
@@ -49,6 +49,7 @@ fn channel() -> Channel {
         last_live_at: Some(MOMENT),
         ingest_server_id: Some(edge_id()),
         has_stream_key: true,
+        hold_until: None,
     }
 }
 
@@ -118,6 +119,7 @@ fn the_shape_of_a_stream_credential() {
         masked_key: domain::stream_key::masked("a1B2"),
         ingest_url: "rtmp://127.0.0.1:1935/live".into(),
         created_at: MOMENT,
+        retired_at: None,
     };
     survives(&masked);
     assert_json_snapshot!("a_masked_stream_credential", masked);
@@ -236,6 +238,15 @@ fn the_shape_of_requests() {
     assert_json_snapshot!("create_channel", create);
     assert_json_snapshot!("update_nothing", UpdateChannel::default());
     assert_json_snapshot!("reset_stream_key", ResetStreamKey::default());
+    assert_json_snapshot!("disconnect", Disconnect::default());
+    let hold = Hold {
+        channel_id: channel_id(),
+        hold_until: MOMENT,
+    };
+    survives(&hold);
+    assert_json_snapshot!("hold", hold);
+    let stream_key = "live-not-a-real-key".to_owned();
+    assert_json_snapshot!("key_report", KeyReport { stream_key });
     assert_json_snapshot!("dev_token_request", DevTokenRequest { user_id: user() });
     let token = "not.a.token".to_owned();
     assert_json_snapshot!("dev_token", DevToken { token });
@@ -259,6 +270,7 @@ fn a_request_with_a_field_that_nobody_knows_is_refused() {
     }
     assert!(serde_json::from_str::<UpdateChannel>(r#"{"userId":"x"}"#).is_err());
     assert!(serde_json::from_str::<ResetStreamKey>(r#"{"streamKey":"x"}"#).is_err());
+    assert!(serde_json::from_str::<Disconnect>(r#"{"hold":1}"#).is_err());
 }
 
 #[test]

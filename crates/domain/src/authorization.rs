@@ -90,7 +90,7 @@ pub fn admit(key: Option<&Key>, gate: &Gate, now: Timestamp) -> Result<Admission
     let key = key
         .filter(|key| key.is_valid(now))
         .ok_or(Refusal::Unauthorized)?;
-    if let Some(until) = gate.hold_until.filter(|until| now < *until) {
+    if let Some(until) = gate.held(now) {
         return Err(Refusal::OnHold { until });
     }
     Ok(Admission {

@@ -124,7 +124,9 @@ impl Event {
         let session_id = item.session_id.clone()?;
         let (at, what) = match item.state {
             State::Starting => {
-                let at = item.ended_at.map_or(written_at, |lost| lost.max(written_at));
+                let at = item
+                    .ended_at
+                    .map_or(written_at, |lost| lost.max(written_at));
                 (at, moved(before?, item, session_id)?)
             }
             State::Live => {
@@ -318,7 +320,12 @@ mod tests {
             | What::Ended { session_id, .. } => session_id.clone(),
             other => panic!("{other:?}"),
         });
-        assert!(sessions.collect::<Vec<_>>().windows(2).all(|two| two[0] == two[1]));
+        assert!(
+            sessions
+                .collect::<Vec<_>>()
+                .windows(2)
+                .all(|two| two[0] == two[1])
+        );
     }
 
     #[test]

@@ -303,7 +303,10 @@ async fn a_message_that_is_too_large_is_not_sent() {
         detail: "x".repeat(bytes - r#"{"type":"error","code":"","detail":""}"#.len()),
     };
     let large = of_size(MAX_MESSAGE_BYTES + 1);
-    let done = stage.notifier.push(&owner(), &large, Reach::Fresh, NOW).await;
+    let done = stage
+        .notifier
+        .push(&owner(), &large, Reach::Fresh, NOW)
+        .await;
     assert_eq!(done, Pushed::default());
     let posted = stage.notifier.post("here", &large).await;
     assert!(matches!(posted, Err(Error::TooLarge)), "{posted:?}");
@@ -346,7 +349,9 @@ async fn a_gateway_or_a_store_that_is_away_fails_nobody() {
     let no_store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "");
     let no_store = Notifier::new(notify::client(&sdk(None), &nowhere), no_store);
     for reach in [Reach::Fresh, Reach::Recent] {
-        let done = no_store.push(&owner(), &ServerMessage::Pong, reach, NOW).await;
+        let done = no_store
+            .push(&owner(), &ServerMessage::Pong, reach, NOW)
+            .await;
         assert_eq!(done, Pushed::default());
     }
 }

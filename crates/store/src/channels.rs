@@ -30,6 +30,7 @@ pub(crate) const KEY_VERSION: &str = "keyVersion";
 pub(crate) const KEY_CREATED_AT: &str = "keyCreatedAt";
 pub(crate) const KEY_PUBLIC_ID: &str = "keyPublicId";
 pub(crate) const KEY_HASH: &str = "keyHash";
+pub(crate) const KEY_RETIRED_AT: &str = "keyRetiredAt";
 pub(crate) const PREVIOUS_KEY_HASH: &str = "previousKeyHash";
 const CHANNEL: &str = "CH#";
 
@@ -230,6 +231,7 @@ fn write(channel: &Channel) -> Attributes {
         .set_some(KEY_CREATED_AT, channel.key_created_at.map(moment))
         .set_some(KEY_PUBLIC_ID, channel.key_public_id.as_ref().map(text))
         .set_some(KEY_HASH, channel.key_hash.as_ref().map(text))
+        .set_some(KEY_RETIRED_AT, channel.key_retired_at.map(moment))
         .set_some(
             PREVIOUS_KEY_HASH,
             channel.previous_key_hash.as_ref().map(text),
@@ -252,6 +254,7 @@ fn read(attributes: &Attributes) -> Result<Channel, Error> {
         key_created_at: reader.some_moment(KEY_CREATED_AT)?,
         key_public_id: reader.some_text(KEY_PUBLIC_ID)?.map(str::to_owned),
         key_hash: reader.some_text(KEY_HASH)?.map(str::to_owned),
+        key_retired_at: reader.some_moment(KEY_RETIRED_AT)?,
         previous_key_hash: reader.some_text(PREVIOUS_KEY_HASH)?.map(str::to_owned),
     })
 }

@@ -166,8 +166,14 @@ fn change(write: &Write) -> Change {
             now,
             reason,
             ..
-        } => held(ended(*now, *reason), owner, *generation)
-            .when_one_of(STATE, [State::Starting, State::Live].map(state_word)),
+        } => {
+            let end = held(ended(*now, *reason), owner, *generation);
+            if reason.ends(State::Live) {
+                end.when_one_of(STATE, [State::Starting, State::Live].map(state_word))
+            } else {
+                end.when(STATE, state_word(State::Starting))
+            }
+        }
     }
 }
 

@@ -77,11 +77,9 @@ impl Table {
             Self::Live | Self::Tickets | Self::Idempotency => (PK, None),
             // Events have a gap-free number, which must not sort as text.
             Self::Events => (PK, Some((SK, ScalarAttributeType::N))),
-            Self::Channels
-            | Self::Sessions
-            | Self::Attempts
-            | Self::Audit
-            | Self::Connections => (PK, Some((SK, ScalarAttributeType::S))),
+            Self::Channels | Self::Sessions | Self::Attempts | Self::Audit | Self::Connections => {
+                (PK, Some((SK, ScalarAttributeType::S)))
+            }
         }
     }
 

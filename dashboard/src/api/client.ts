@@ -7,6 +7,7 @@ import type {
   Channel,
   ChannelEvent,
   Config,
+  Hold,
   IngestEndpoint,
   MaskedStreamCredential,
   Page,
@@ -58,6 +59,14 @@ export class Api {
 
   revealKey(channelId: string): Promise<StreamCredential> {
     return this.#call("POST", `${channelPath(channelId)}/stream-key/reveal`);
+  }
+
+  disconnect(channelId: string, holdSeconds: number): Promise<Hold> {
+    return this.#call("POST", `${channelPath(channelId)}/disconnect`, { holdSeconds });
+  }
+
+  liftHold(channelId: string): Promise<null> {
+    return this.#call("DELETE", `${channelPath(channelId)}/hold`);
   }
 
   async ingestEndpoints(): Promise<IngestEndpoint[]> {

@@ -15,6 +15,7 @@ export interface Channel {
   lastLiveAt: string | null;
   ingestServerId: string | null;
   hasStreamKey: boolean;
+  holdUntil: string | null;
 }
 
 export interface Page<T> {
@@ -29,6 +30,13 @@ export interface MaskedStreamCredential {
   maskedKey: string;
   ingestUrl: string;
   createdAt: string;
+  /** When it was reported as leaked: it starts no stream any more. */
+  retiredAt: string | null;
+}
+
+export interface Hold {
+  channelId: string;
+  holdUntil: string;
 }
 
 export interface StreamCredential {

@@ -16,6 +16,7 @@ const channel = (id: string): Channel => ({
   lastLiveAt: null,
   ingestServerId: null,
   hasStreamKey: true,
+  holdUntil: null,
 });
 
 const status = (gen: number, seq: number, more: Partial<Status> = {}): Status => ({

@@ -7,6 +7,7 @@ import type { Link } from "../model/signal";
 import { Charts } from "./Charts";
 import { Events } from "./Events";
 import { History } from "./History";
+import { Hold } from "./Hold";
 import { Ingest } from "./Ingest";
 import { Modal } from "./Modal";
 import { NewChannel } from "./NewChannel";
@@ -96,7 +97,7 @@ function Content({ api, live, selected, onCreated }: ContentProps) {
       {failure !== null && <ErrorNotice error={failure} onRetry={() => void refresh()} />}
       <ChannelView
         key={selected.channel.id}
-        {...{ api, selected, link }}
+        {...{ api, selected, link, refresh }}
         events={
           <Events
             api={api}
@@ -119,11 +120,12 @@ interface ChannelProps {
   api: Api;
   selected: ChannelState;
   link: Link;
+  refresh: () => Promise<void>;
   events: ComponentChildren;
   children: ComponentChildren;
 }
 
-function ChannelView({ api, selected, link, events, children }: ChannelProps) {
+function ChannelView({ api, selected, link, refresh, events, children }: ChannelProps) {
   const { channel, status } = selected;
   const isRunning = status?.status === "LIVE" || status?.status === "GRACE";
   return (
@@ -140,6 +142,8 @@ function ChannelView({ api, selected, link, events, children }: ChannelProps) {
         <Ingest api={api} />
         <h3 class="label">Stream key</h3>
         <StreamKey api={api} channelId={channel.id} isRunning={isRunning} />
+        <h3 class="label">Access</h3>
+        <Hold api={api} channel={channel} isRunning={isRunning} onChanged={refresh} />
       </Card>
       {children}
       <Card title="Broadcasts" area="history">

@@ -8,6 +8,7 @@ use std::time::Instant;
 use domain::live::{Item, State};
 use domain::metrics::Metrics;
 use domain::session::{MeanBitrate, Resolution, Session};
+use domain::stream_key::redacted;
 use domain::{ChannelId, SessionId};
 
 use crate::attempts::Attempted;
@@ -71,7 +72,7 @@ impl SessionLog {
         self.record.resolution = resolution.or(self.record.resolution);
         self.record.fps = metrics.fps.or(self.record.fps);
         if let Some(encoder) = &sample.facts.encoder {
-            self.record.encoder = Some(encoder.clone());
+            self.record.encoder = Some(redacted(encoder));
         }
         received
     }

@@ -2,6 +2,8 @@
 //!
 //! What the caller sent is never repeated in an answer: it may be a stream key in the wrong place.
 
+use std::convert::Infallible;
+
 use ::http::Request;
 use ::http::header::CONTENT_TYPE;
 use ::http::request::Parts;
@@ -10,12 +12,17 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query};
 use contract::http::MAX_BODY_BYTES;
 use contract::problem::Code;
 use domain::ChannelId;
+use lambda_http::request::RequestContext;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+use crate::service::idempotency::{IdempotencyKey, MAX_KEY_CHARACTERS};
 
 use super::problem::{Problem, no_such_thing, problem};
 use crate::service::event::Part;
 
+/// A POST with this header makes nothing twice.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Entries of a page where the caller does not say.
 const DEFAULT_LIMIT: u32 = 20;
 
@@ -103,6 +110,44 @@ fn limit(text: &str) -> Result<u32, Problem> {
         Ok(limit) if (1..=store::MAX_PAGE).contains(&limit) => Ok(limit),
         Ok(_) => Err(problem(Code::InvalidValue, detail).in_field("limit")),
         Err(_) => Err(problem(Code::MalformedRequest, detail).in_field("limit")),
+    }
+}
+
+/// The `Idempotency-Key` header, where there is one.
+#[derive(Debug)]
+pub(super) struct Idempotency(pub(super) Option<IdempotencyKey>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Idempotency {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get(IDEMPOTENCY_KEY) else {
+            return Ok(Self(None));
+        };
+        let key = value.to_str().ok().and_then(IdempotencyKey::parse);
+        key.map(|key| Self(Some(key))).ok_or_else(|| {
+            let detail = format!(
+                "Idempotency-Key must be 1 to {MAX_KEY_CHARACTERS} visible ASCII characters"
+            );
+            problem(Code::MalformedRequest, detail).in_field(IDEMPOTENCY_KEY)
+        })
+    }
+}
+
+/// The address that the request came from, as API Gateway saw it.
+#[derive(Debug)]
+pub(super) struct SourceAddress(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for SourceAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let address = match parts.extensions.get::<RequestContext>() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
+            _ => None,
+        };
+        // Who cannot be told apart shares one budget.
+        Ok(Self(address.unwrap_or_else(|| "unknown".to_owned())))
     }
 }
 

@@ -12,10 +12,14 @@ use contract::http as contract;
 use serde_json::{Value, json};
 
 use super::authenticate::Call;
-use super::extract::{Channel, EventPaging, Json, OptionalJson, Paging};
+use super::event::Now;
+use super::extract::{
+    Channel, EventPaging, Idempotency, Json, OptionalJson, Paging, SourceAddress,
+};
 use super::problem::Problem;
 use crate::Api;
-use crate::service::{channel, credential, event, ingest, session, status, ticket};
+use crate::service::idempotency::Repeatable;
+use crate::service::{channel, credential, event, hold, ingest, report, session, status, ticket};
 
 type Services = State<Arc<Api>>;
 type Result<T> = std::result::Result<T, Problem>;
@@ -28,9 +32,11 @@ pub(super) async fn health() -> Answer<Value> {
 pub(super) async fn create_channel(
     State(api): Services,
     Extension(call): Extension<Call>,
+    Idempotency(key): Idempotency,
     Json(request): Json<contract::CreateChannel>,
 ) -> Result<Response> {
-    let channel = channel::create(&api, &call.caller, &request, call.now).await?;
+    let repeatable = Repeatable::new(&call.caller, key, "create", "", &request);
+    let channel = channel::create(&api, &call.caller, &request, &repeatable, call.now).await?;
     let location = format!("/v1/channels/{}", channel.id);
     Ok((StatusCode::CREATED, [(LOCATION, location)], Answer(channel)).into_response())
 }
@@ -86,8 +92,10 @@ pub(super) async fn generate_stream_key(
     State(api): Services,
     Extension(call): Extension<Call>,
     Channel(id): Channel,
+    Idempotency(key): Idempotency,
 ) -> Result<(StatusCode, Answer<contract::StreamCredential>)> {
-    let credential = credential::generate(&api, &call.caller, &id, call.now).await?;
+    let repeatable = Repeatable::new(&call.caller, key, "generate", id.as_str(), &());
+    let credential = credential::generate(&api, &call.caller, &id, &repeatable, call.now).await?;
     Ok((StatusCode::CREATED, Answer(credential)))
 }
 
@@ -95,10 +103,46 @@ pub(super) async fn reset_stream_key(
     State(api): Services,
     Extension(call): Extension<Call>,
     Channel(id): Channel,
+    Idempotency(key): Idempotency,
     OptionalJson(request): OptionalJson<contract::ResetStreamKey>,
 ) -> Result<Answer<contract::StreamCredential>> {
-    let credential = credential::reset(&api, &call.caller, &id, &request, call.now).await?;
+    let Call { caller, now } = call;
+    let repeatable = Repeatable::new(&caller, key, "reset", id.as_str(), &request);
+    let credential = credential::reset(&api, &caller, &id, &request, &repeatable, now).await?;
     Ok(Answer(credential))
+}
+
+pub(super) async fn disconnect(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+    Idempotency(key): Idempotency,
+    OptionalJson(request): OptionalJson<contract::Disconnect>,
+) -> Result<Answer<contract::Hold>> {
+    let Call { caller, now } = call;
+    let repeatable = Repeatable::new(&caller, key, "disconnect", id.as_str(), &request);
+    let hold = hold::disconnect(&api, &caller, &id, &request, &repeatable, now).await?;
+    Ok(Answer(hold))
+}
+
+pub(super) async fn lift_hold(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+) -> Result<StatusCode> {
+    hold::lift(&api, &call.caller, &id, call.now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes the word of whoever found a key; needs no token.
+pub(super) async fn report_key(
+    State(api): Services,
+    Extension(Now(now)): Extension<Now>,
+    SourceAddress(address): SourceAddress,
+    Json(request): Json<contract::KeyReport>,
+) -> Result<StatusCode> {
+    report::report(&api, &request.stream_key, &address, now).await?;
+    Ok(StatusCode::ACCEPTED)
 }
 
 pub(super) async fn reveal_stream_key(

@@ -22,7 +22,7 @@ use axum::body::Body;
 use axum::extract::MatchedPath;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use self::authenticate::Call;
 pub(crate) use self::event::{answer, panicked};
@@ -33,6 +33,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
     Router::new()
         .route("/v1/health", get(handlers::health))
         .route("/ingests", get(handlers::ingests))
+        .route("/v1/key-reports", post(handlers::report_key))
         .merge(owners_routes(&api))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .fallback(problem::not_found)
@@ -65,6 +66,8 @@ fn owners_routes(api: &Arc<Api>) -> Router<Arc<Api>> {
             "/v1/channels/{id}/stream-key/reveal",
             post(handlers::reveal_stream_key),
         )
+        .route("/v1/channels/{id}/disconnect", post(handlers::disconnect))
+        .route("/v1/channels/{id}/hold", delete(handlers::lift_hold))
         .route("/v1/channels/{id}/status", get(handlers::status))
         .route("/v1/channels/{id}/sessions", get(handlers::sessions))
         .route("/v1/channels/{id}/events", get(handlers::events))

@@ -88,11 +88,7 @@ async fn owner(fanout: &StatusFanout, channel_id: &ChannelId) -> Result<Option<U
 }
 
 async fn push_status(fanout: &StatusFanout, item: &Item, owner: &UserId, now: Timestamp) {
-    let status = StatusView::new(
-        item.channel_id.clone(),
-        Status::of(Some(item), now),
-        None,
-    );
+    let status = StatusView::new(item.channel_id.clone(), Status::of(Some(item), now), None);
     let message = ServerMessage::Status(StatusMessage { status, at: now });
     let pushed = fanout
         .notifier

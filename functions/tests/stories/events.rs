@@ -224,29 +224,42 @@ async fn of_the_refused_attempts_of_a_minute_the_first_is_an_event() {
 async fn what_an_owner_does_is_told_and_each_reveal_is_an_event() {
     let stack = Stack::start().await;
     let channel_id = stack.channel("alice").await;
-    let key = format!("/v1/channels/{channel_id}/stream-key");
+    let path = format!("/v1/channels/{channel_id}");
+    let key = format!("{path}/stream-key");
     let reset = json!({ "overlapSeconds": 60, "disconnectLive": true });
     let calls = [
         ("POST", key.clone(), Value::Null),
         ("POST", format!("{key}/reveal"), Value::Null),
         ("POST", format!("{key}/reveal"), Value::Null),
         ("POST", format!("{key}/reset"), reset),
-        ("PATCH", format!("/v1/channels/{channel_id}"), json!({ "graceSeconds": 20 })),
+        ("PATCH", path.clone(), json!({ "graceSeconds": 20 })),
+        (
+            "POST",
+            format!("{path}/disconnect"),
+            json!({ "holdSeconds": 60 }),
+        ),
+        ("DELETE", format!("{path}/hold"), Value::Null),
         // Nothing of these is an event: nothing is changed or shown by them.
-        ("PATCH", format!("/v1/channels/{channel_id}"), json!({ "graceSeconds": 20 })),
+        ("DELETE", format!("{path}/hold"), Value::Null),
+        ("PATCH", path, json!({ "graceSeconds": 20 })),
         ("POST", key.clone(), Value::Null),
         ("GET", key, Value::Null),
     ];
     let mut known: Vec<Value> = Vec::new();
+    let mut key = None;
     for (method, path, body) in calls {
         let answer = stack.call("alice", method, &path, body).await;
         assert_ne!(answer.status, 500);
-        let images = stack.images("audit").await;
-        let new = images.into_iter().filter(|image| !known.contains(image));
-        let new: Vec<Value> = new.collect();
-        let records: Vec<Record> = new.iter().map(|new| (Value::Null, new.clone())).collect();
-        hand_on(&stack, "audit", &records).await;
-        known.extend(new);
+        key = answer.body["streamKey"].as_str().map(str::to_owned).or(key);
+        follow_audit(&stack, &mut known).await;
+    }
+    let headers = json!({ "content-type": "application/json" });
+    let body = json!({ "streamKey": key.expect("a key") }).to_string();
+    for _ in 0..2 {
+        let headers = headers.clone();
+        let reported = stack.send("POST", "/v1/key-reports", headers, Some(&body));
+        assert_eq!(reported.await.status, 202);
+        follow_audit(&stack, &mut known).await;
     }
     let log = log(&stack, "alice", &channel_id).await;
     assert_eq!(
@@ -256,12 +269,26 @@ async fn what_an_owner_does_is_told_and_each_reveal_is_an_event() {
             "key_revealed",
             "key_revealed",
             "key_reset",
-            "settings_changed"
+            "settings_changed",
+            "held",
+            "hold_lifted",
+            "key_reported"
         ]
     );
     assert_eq!(log[3]["disconnectLive"], true);
     assert!(log[3]["overlapUntil"].is_string());
     assert_eq!(log[4]["settings"], json!(["graceSeconds"]));
+    assert!(log[5]["until"].is_string());
+}
+
+/// Hands on what was put on record since the last time.
+async fn follow_audit(stack: &Stack, known: &mut Vec<Value>) {
+    let images = stack.images("audit").await;
+    let new = images.into_iter().filter(|image| !known.contains(image));
+    let new: Vec<Value> = new.collect();
+    let records: Vec<Record> = new.iter().map(|new| (Value::Null, new.clone())).collect();
+    hand_on(stack, "audit", &records).await;
+    known.extend(new);
 }
 
 #[tokio::test]
@@ -422,7 +449,10 @@ async fn run(stack: &Stack, seed: u64) -> Reader {
         .map(|logged| json!(contract::event::Event::from(logged)))
         .collect();
     assert_eq!(reader.log, kept, "seed {seed}");
-    let numbers: Vec<u64> = kept.iter().filter_map(|one| one["number"].as_u64()).collect();
+    let numbers: Vec<u64> = kept
+        .iter()
+        .filter_map(|one| one["number"].as_u64())
+        .collect();
     let whole: Vec<u64> = (1..).take(count).collect();
     assert_eq!(numbers, whole, "seed {seed}");
     reader

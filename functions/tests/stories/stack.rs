@@ -2,6 +2,7 @@
 
 mod dashboards;
 mod identity;
+mod rights;
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,6 +24,7 @@ use tokio::net::TcpListener;
 pub(crate) use self::dashboards::Dashboards;
 use self::identity::Identity;
 pub(crate) use self::identity::{AUDIENCE, ISSUER};
+use self::rights::Rights;
 
 /// Tests share their processors with builds: a slow answer must not look like a broken store.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -71,11 +73,12 @@ impl Stack {
 
     async fn on(database_url: &str) -> Self {
         let sdk = sdk();
-        let config = store::client::config_for(&sdk)
-            .endpoint_url(database_url)
-            .timeout_config(TimeoutConfig::builder().operation_timeout(PATIENCE).build())
-            .build();
-        let database = aws_sdk_dynamodb::Client::from_conf(config);
+        let config = || {
+            store::client::config_for(&sdk)
+                .endpoint_url(database_url)
+                .timeout_config(TimeoutConfig::builder().operation_timeout(PATIENCE).build())
+        };
+        let database = aws_sdk_dynamodb::Client::from_conf(config().build());
         let store = Store::new(database.clone(), "");
         let dashboards = Dashboards::start().await;
         let management = notify::client(&sdk, &dashboards.url);
@@ -93,11 +96,22 @@ impl Stack {
                 allowed_origins: vec![PAGE.into()],
             },
         };
+        // What a function does it does with its own rights; what a test does, with all.
+        let with_rights = |function: &str| {
+            let config = config().interceptor(Rights::of(function)).build();
+            let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "");
+            let management = notify::client(&sdk, &dashboards.url);
+            Services {
+                notifier: Notifier::new(management, store.clone()),
+                store,
+                ..services.clone()
+            }
+        };
         Self {
-            api: functions::api(services.clone()),
-            websocket: functions::websocket(services.clone()),
-            status_fanout: functions::status_fanout(services.clone()),
-            reaper: functions::reaper(services.clone()),
+            api: functions::api(with_rights("api")),
+            websocket: functions::websocket(with_rights("websocket")),
+            status_fanout: functions::status_fanout(with_rights("status-fanout")),
+            reaper: functions::reaper(with_rights("reaper")),
             services,
             dashboards,
             database_url: database_url.to_owned(),

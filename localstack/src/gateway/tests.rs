@@ -324,7 +324,11 @@ fn frames(bytes: usize) -> Vec<Message> {
     let text = vec![b'x'; bytes];
     let parts: Vec<_> = text.chunks(MAX_FRAME_BYTES).collect();
     let frame = |(place, part): (usize, &&[u8])| {
-        let kind = if place == 0 { Data::Text } else { Data::Continue };
+        let kind = if place == 0 {
+            Data::Text
+        } else {
+            Data::Continue
+        };
         let is_last = place + 1 == parts.len();
         Message::Frame(Frame::message(part.to_vec(), OpCode::Data(kind), is_last))
     };

@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use contract::event::Event;
 use contract::http::{
-    Channel, CreateChannel, DevToken, DevTokenRequest, MaskedStreamCredential, Page,
-    ResetStreamKey, Session, Status, StreamCredential, UpdateChannel, WebsocketTicket,
+    Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Hold, MaskedStreamCredential,
+    Page, ResetStreamKey, Session, Status, StreamCredential, UpdateChannel, WebsocketTicket,
 };
 use contract::problem::{CONTENT_TYPE, Problem};
 use domain::{ChannelId, UserId};
@@ -338,6 +338,27 @@ impl Api {
         let credential: StreamCredential = answer.ok()?;
         self.canary.plant(&credential.stream_key);
         Ok(credential)
+    }
+
+    /// Ends who is live on the channel, and lets nobody in for so many seconds.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn disconnect(&self, channel: &ChannelId, hold_seconds: u64) -> Result<Hold> {
+        let path = format!("/v1/channels/{channel}/disconnect");
+        let body = Body::json(&Disconnect { hold_seconds })?;
+        self.send(Method::POST, &path, body).await?.ok()
+    }
+
+    /// Lets publishers in again.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn lift_hold(&self, channel: &ChannelId) -> Result<()> {
+        let path = format!("/v1/channels/{channel}/hold");
+        let answer = self.send(Method::DELETE, &path, Body::Empty).await?;
+        ensure!(answer.status == 204, "{}: {}", answer.status, answer.body);
+        Ok(())
     }
 
     /// A ticket for one WebSocket.

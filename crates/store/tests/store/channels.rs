@@ -25,6 +25,7 @@ pub(crate) fn channel(number: u16) -> Channel {
         key_created_at: None,
         key_public_id: None,
         key_hash: None,
+        key_retired_at: None,
         previous_key_hash: None,
     }
 }

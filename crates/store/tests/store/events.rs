@@ -175,7 +175,10 @@ async fn a_cursor_of_another_log_or_an_invented_one_is_refused() {
     let page = store.attempts(&channel(1), 1, None).await.expect("read");
     let cursor = page.cursor.expect("more");
     let attempts = store.events(&channel(1), 1, Some(&cursor)).await;
-    assert!(matches!(attempts, Err(Error::InvalidCursor)), "{attempts:?}");
+    assert!(
+        matches!(attempts, Err(Error::InvalidCursor)),
+        "{attempts:?}"
+    );
 }
 
 #[tokio::test]
@@ -217,7 +220,11 @@ async fn sixteen_that_append_the_same_events_at_once_append_each_once() {
         told.extend(racer.await.expect("no panic"));
     }
     assert_eq!(told.len(), 8, "all are told the same place: {told:?}");
-    holds(&database.store, &(0..8).map(|id| format!("e{id}")).collect()).await;
+    holds(
+        &database.store,
+        &(0..8).map(|id| format!("e{id}")).collect(),
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -81,7 +81,10 @@ async fn a_table_of_an_earlier_release_gets_its_change_stream() {
         .send()
         .await;
     created.expect("made");
-    assert_eq!(database.describe("attempts").await.stream_specification, None);
+    assert_eq!(
+        database.describe("attempts").await.stream_specification,
+        None
+    );
     for _ in 0..2 {
         database.store.create_tables().await.expect("made or kept");
     }

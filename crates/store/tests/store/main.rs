@@ -11,4 +11,5 @@ mod keys;
 mod live;
 mod logs;
 mod redis_server;
+mod requests;
 mod streams;

@@ -75,7 +75,10 @@ async fn of_coalesced_attempts_the_first_is_told_from_the_others() {
             panic!("{read:?}");
         };
         assert_eq!((channel_id, is_first), (channel(1), first));
-        assert_eq!((attempt.reason.as_str(), attempt.count), ("unauthorized", times));
+        assert_eq!(
+            (attempt.reason.as_str(), attempt.count),
+            ("unauthorized", times)
+        );
         assert_eq!(attempt.first_at.millis(), 60_000);
     }
 }
@@ -85,7 +88,9 @@ async fn a_record_of_a_table_that_nobody_follows_is_none() {
     let database = Database::without_tables().await;
     let foreign = database.stream_of("live").replace("test-", "other-");
     for source in ["", "arn", &database.stream_of("channels"), &foreign] {
-        let read = database.store.stream_change(source, &live("LIVE", "1"), None);
+        let read = database
+            .store
+            .stream_change(source, &live("LIVE", "1"), None);
         assert!(matches!(read, Err(Error::Corrupt { .. })), "{source}");
     }
     let followed = database.store.streamed_tables();
