@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use serde_json::Value;
 
+#[allow(dead_code, unreachable_pub, reason = "the stories' harness has the rest of it")]
 #[path = "../../../../tests/harness/src/policy.rs"]
 mod policy;
 
