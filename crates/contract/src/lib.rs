@@ -5,6 +5,7 @@
 //! product's promise to pages and scripts: the snapshots in this crate's tests guard them.
 
 pub mod endpoints;
+pub mod event;
 pub mod http;
 pub mod peer;
 pub mod problem;

@@ -2,6 +2,7 @@
 //! name or type fails here before it reaches anybody.
 
 use contract::endpoints::{self, Endpoints};
+use contract::event::{Event, EventKind};
 use contract::http::{
     Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Hold, Ingest, IngestEndpoint,
     Ingests, KeyReport, MaskedStreamCredential, Metrics, Page, ResetStreamKey, Session, Status,
@@ -10,7 +11,8 @@ use contract::http::{
 use contract::peer::{HolderWord, OutageAnswer, OutageRequest, YieldAnswer, YieldRequest};
 use contract::problem::{Code, Problem};
 use contract::websocket::{
-    ChannelSnapshot, ClientMessage, MetricsMessage, Refused, ServerMessage, Snapshot, StatusMessage,
+    ChannelSnapshot, ClientMessage, EventMessage, MetricsMessage, Refused, ServerMessage, Snapshot,
+    StatusMessage,
 };
 use domain::{ChannelId, EdgeId, SessionId, Timestamp, UserId};
 use insta::assert_json_snapshot;
@@ -142,6 +144,70 @@ fn the_shape_of_a_session() {
     assert_json_snapshot!(session);
 }
 
+fn event(kind: EventKind) -> Event {
+    Event {
+        number: 7,
+        id: "live.3.1".into(),
+        channel_id: channel_id(),
+        at: MOMENT,
+        kind,
+    }
+}
+
+#[test]
+fn the_shape_of_events() {
+    let session_id = session_id();
+    let kinds = [
+        EventKind::WentLive {
+            session_id: session_id.clone(),
+            edge_id: Some(edge_id()),
+            ip_address: Some("192.0.2.1".into()),
+        },
+        EventKind::SignalLost {
+            session_id: session_id.clone(),
+            edge_id: None,
+            grace_until: Some(MOMENT),
+        },
+        EventKind::Moved {
+            session_id: session_id.clone(),
+            edge_id: edge_id(),
+            from_edge_id: edge_id(),
+        },
+        EventKind::Resumed {
+            session_id: session_id.clone(),
+            edge_id: Some(edge_id()),
+            ip_address: None,
+        },
+        EventKind::Ended {
+            session_id,
+            reason: Some("dropped".into()),
+        },
+        EventKind::Refused {
+            reason: "already_live".into(),
+            detail: "Somebody is already live on this channel.".into(),
+            ip_address: "192.0.2.1".into(),
+            encoder: None,
+        },
+        EventKind::KeyGenerated,
+        EventKind::KeyReset {
+            overlap_until: None,
+            disconnect_live: true,
+        },
+        EventKind::KeyRevealed,
+        EventKind::KeyReported,
+        EventKind::Held { until: MOMENT },
+        EventKind::HoldLifted,
+        EventKind::SettingsChanged {
+            settings: vec!["graceSeconds".into()],
+        },
+    ];
+    let events = kinds.map(event);
+    for event in &events {
+        survives(event);
+    }
+    assert_json_snapshot!("events", events);
+}
+
 #[test]
 fn the_shape_of_ingest_endpoints() {
     let endpoint = IngestEndpoint {
@@ -240,6 +306,12 @@ fn the_shape_of_messages_to_the_page() {
         detail: "Somebody is already live on this channel. Stop that stream first.".into(),
         ip_address: "192.0.2.1".into(),
         encoder: None,
+        retry_after_seconds: Some(3),
+        at: MOMENT,
+    });
+    let told = ServerMessage::Event(EventMessage {
+        channel_id: channel_id(),
+        event: event(EventKind::KeyRevealed),
         at: MOMENT,
     });
     let error = ServerMessage::Error {
@@ -251,6 +323,7 @@ fn the_shape_of_messages_to_the_page() {
         &changed,
         &samples,
         &refused,
+        &told,
         &ServerMessage::Pong,
         &error,
     ] {
@@ -260,6 +333,7 @@ fn the_shape_of_messages_to_the_page() {
     assert_json_snapshot!("status", changed);
     assert_json_snapshot!("metrics", samples);
     assert_json_snapshot!("refused", refused);
+    assert_json_snapshot!("event", told);
     assert_json_snapshot!("pong", ServerMessage::Pong);
     assert_json_snapshot!("error", error);
 }

@@ -45,6 +45,19 @@ pub struct Channel {
     pub previous_key_hash: Option<String>,
 }
 
+impl Channel {
+    /// Which of the owner's settings are others in `new`, by the names of the API's fields.
+    #[must_use]
+    pub fn settings_changed_in(&self, new: &Self) -> Vec<String> {
+        let settings = [
+            ("name", self.name != new.name),
+            ("graceSeconds", self.grace != new.grace),
+        ];
+        let changed = settings.into_iter().filter(|(_, changed)| *changed);
+        changed.map(|(name, _)| name.to_owned()).collect()
+    }
+}
+
 /// What can close a channel to publishers. Read strongly consistent before every admission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Gate {

@@ -16,6 +16,8 @@ pub mod attempt;
 pub mod authorization;
 pub mod channel;
 pub mod edge;
+pub mod encoder;
+pub mod event;
 pub mod id;
 pub mod lease;
 pub mod live;

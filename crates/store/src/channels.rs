@@ -6,9 +6,10 @@
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use domain::channel::Channel;
-use domain::{ChannelId, UserId};
+use domain::event::{Event, What};
+use domain::id::time_ordered;
+use domain::{ChannelId, Timestamp, UserId};
 
-use crate::call::Outcome;
 use crate::change::Change;
 use crate::cursor::List;
 use crate::item::{
@@ -134,29 +135,41 @@ impl Store {
         Ok(found)
     }
 
-    /// Changes what the owner may set: name and grace of `new`. Everything else of it is ignored.
+    /// Changes what the owner may set: name and grace of `new`, and puts on record that it was done.
+    /// Everything else of it is ignored.
     ///
     /// # Errors
     /// [`Error::Conflict`] where name or grace are no longer what was `seen`, or the channel is
     /// gone. [`Error::Unavailable`].
-    pub async fn update_channel(&self, seen: &Channel, new: &Channel) -> Result<(), Error> {
+    pub async fn update_channel(
+        &self,
+        seen: &Channel,
+        new: &Channel,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let change = Change::new()
             .when(NAME, text(&seen.name))
             .when(GRACE_MILLIS, number(grace_millis(seen)))
             .set(NAME, text(&new.name))
             .set(GRACE_MILLIS, number(grace_millis(new)));
-        match self
-            .update(Table::Channels, meta_key(&seen.id), &change)
-            .await?
-        {
-            Outcome::Done(_) => Ok(()),
-            Outcome::Failed(Some(found)) => {
-                let found = read(&found)?;
-                let done = found.name == new.name && found.grace == new.grace;
-                if done { Ok(()) } else { Err(Error::Conflict) }
-            }
-            Outcome::Failed(None) => Err(Error::Conflict),
+        let changed = Event {
+            channel_id: seen.id.clone(),
+            id: format!("settings.{}", time_ordered(now, rand::random())),
+            at: now,
+            what: What::SettingsChanged {
+                settings: seen.settings_changed_in(new),
+            },
+        };
+        let items = vec![
+            self.transact_update(Table::Channels, meta_key(&seen.id), &change)?,
+            self.transact_audit(&changed)?,
+        ];
+        if self.transact(items).await? == Transacted::Done {
+            return Ok(());
         }
+        let found = self.channel(&seen.id).await?;
+        let done = found.is_some_and(|found| found.name == new.name && found.grace == new.grace);
+        if done { Ok(()) } else { Err(Error::Conflict) }
     }
 
     /// Removes a channel with its keys. Its gate stays and cuts the sessions that still run; its

@@ -3,15 +3,16 @@
 //!
 //! A key is found by the hash of what was presented, never through an index. At most two keys of a
 //! channel are valid. One that was retired stays, so that a refusal of it can be shown to its owner.
-//! Every change of a key bumps the gate's `auth_version` in the same transaction.
+//! Every change of a key bumps the gate's `auth_version` in the same transaction, and every change of
+//! a key or a gate is put on record in it.
 
 use std::fmt;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::channel::{Channel, Gate, Key};
+use domain::event::{Event, What};
 use domain::{ChannelId, StreamKeyHash, Timestamp, UserId};
 
-use crate::call::Outcome;
 use crate::change::Change;
 use crate::channels::{
     KEY_CREATED_AT, KEY_HASH, KEY_PUBLIC_ID, KEY_RETIRED_AT, KEY_VERSION, PREVIOUS_KEY_HASH,
@@ -140,26 +141,33 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Conflict`] where there is no such channel. [`Error::Unavailable`].
-    pub async fn hold(&self, channel_id: &ChannelId, until: Timestamp) -> Result<u64, Error> {
+    pub async fn hold(
+        &self,
+        channel_id: &ChannelId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
         let held = |change: Change, next| {
             change
                 .set(HOLD_UNTIL, moment(until))
                 .set(CUT_BEFORE, number(next))
         };
-        self.change_gate(channel_id, held).await
+        self.change_gate(channel_id, held, &What::Held { until }, now)
+            .await
     }
 
     /// Lifts a hold; returns the gate's new `auth_version`, which is to be announced.
     ///
     /// # Errors
     /// [`Error::Conflict`] where there is no such channel. [`Error::Unavailable`].
-    pub async fn lift_hold(&self, channel_id: &ChannelId) -> Result<u64, Error> {
-        self.change_gate(channel_id, |change, _| change.remove(HOLD_UNTIL))
+    pub async fn lift_hold(&self, channel_id: &ChannelId, now: Timestamp) -> Result<u64, Error> {
+        let lifted = |change: Change, _| change.remove(HOLD_UNTIL);
+        self.change_gate(channel_id, lifted, &What::HoldLifted, now)
             .await
     }
 
-    /// Ends a key for good, whether it is a channel's current one or inside its overlap; a running
-    /// session goes on. Returns the gate's new `auth_version`, which is to be announced; None where
+    /// Ends a key for good because it was reported, whether it is a channel's current one or inside its
+    /// overlap, and puts the report on record; a running session goes on. Returns the gate's new `auth_version`, which is to be announced; None where
     /// the key was dead already. May be repeated.
     ///
     /// # Errors
@@ -207,6 +215,7 @@ impl Store {
         let dead = Change::new()
             .when_present(PK)
             .set(NOT_AFTER, moment(Timestamp::default()));
+        let reported = gate_changed(&channel.id, gate, What::KeyReported, now);
         Ok(vec![
             self.transact_update(Table::Channels, meta_key(&channel.id), &meta)?,
             self.transact_update(
@@ -215,26 +224,35 @@ impl Store {
                 &bumped_gate(gate, None),
             )?,
             self.transact_update(Table::Channels, key_key_of_hex(hash), &dead)?,
+            self.transact_audit(&reported)?,
         ])
     }
 
-    /// Changes a gate under its next version. May be repeated: a version that was skipped harms
-    /// nobody.
+    /// Changes a gate under its next version, and puts on record what was done. May be repeated: a
+    /// version that was skipped harms nobody.
     async fn change_gate(
         &self,
         channel_id: &ChannelId,
         change: impl Fn(Change, u64) -> Change,
+        what: &What,
+        now: Timestamp,
     ) -> Result<u64, Error> {
         for _ in 0..MAX_GATE_TRIES {
             let key = gate_key(channel_id);
             let seen = self.get(Table::Channels, key.clone()).await?;
             let gate = read_gate(&seen.ok_or(Error::Conflict)?)?;
-            let changed = change(bumped_gate(&gate, None), gate.auth_version + 1);
-            if let Outcome::Done(_) = self.update(Table::Channels, key, &changed).await? {
-                return Ok(gate.auth_version + 1);
+            let next = gate.auth_version + 1;
+            let changed = change(bumped_gate(&gate, None), next);
+            let done = gate_changed(channel_id, &gate, what.clone(), now);
+            let items = vec![
+                self.transact_update(Table::Channels, key, &changed)?,
+                self.transact_audit(&done)?,
+            ];
+            if self.transact(items).await? == Transacted::Done {
+                return Ok(next);
             }
         }
-        let trouble = Trouble::new("UpdateItem", "the gate changes again and again");
+        let trouble = Trouble::new("TransactWriteItems", "the gate changes again and again");
         Err(Error::Unavailable(trouble))
     }
 
@@ -319,6 +337,7 @@ impl Store {
             )?,
             self.transact_put(Table::Channels, write_key(seen, new), &unused)?,
             self.transact_put(Table::Secrets, write_secret(&seen.id, new), &always)?,
+            self.transact_audit(&replaced(seen, new, reset))?,
         ];
         let Some(reset) = reset else {
             return Ok(items);
@@ -353,6 +372,29 @@ impl Store {
         };
         let found = self.key_of_hex(hash).await?;
         Ok(found.filter(|key| key.is_valid(now)).map(|_| hash.clone()))
+    }
+}
+
+/// What is put on record of a change of the gate. One channel has one gate of each version.
+fn gate_changed(channel_id: &ChannelId, seen: &Gate, what: What, now: Timestamp) -> Event {
+    Event {
+        channel_id: channel_id.clone(),
+        id: format!("gate.{}", seen.auth_version + 1),
+        at: now,
+        what,
+    }
+}
+
+/// What is put on record of a new key. One channel has one key of each version.
+fn replaced(seen: &Channel, new: &NewKey, reset: Option<&Reset>) -> Event {
+    Event {
+        channel_id: seen.id.clone(),
+        id: format!("key.{}", new.encrypted.version),
+        at: new.created_at,
+        what: reset.map_or(What::KeyGenerated, |reset| What::KeyReset {
+            overlap_until: reset.overlap_until,
+            disconnect_live: reset.disconnect_live,
+        }),
     }
 }
 

@@ -5,6 +5,7 @@ import type { Config } from "../api/shapes";
 import type { ChannelState } from "../model/live";
 import type { Link } from "../model/signal";
 import { Charts } from "./Charts";
+import { Events } from "./Events";
 import { History } from "./History";
 import { Hold } from "./Hold";
 import { Ingest } from "./Ingest";
@@ -94,7 +95,19 @@ function Content({ api, live, selected, onCreated }: ContentProps) {
   return (
     <>
       {failure !== null && <ErrorNotice error={failure} onRetry={() => void refresh()} />}
-      <ChannelView key={selected.channel.id} {...{ api, selected, link, refresh }}>
+      <ChannelView
+        key={selected.channel.id}
+        {...{ api, selected, link, refresh }}
+        events={
+          <Events
+            api={api}
+            channelId={selected.channel.id}
+            log={state.logs[selected.channel.id]}
+            dispatch={live.dispatch}
+            connectedSince={link.since}
+          />
+        }
+      >
         <Card title="Refused attempts" area="refused" count={refusals.length}>
           <Refused refusals={refusals} />
         </Card>
@@ -108,10 +121,11 @@ interface ChannelProps {
   selected: ChannelState;
   link: Link;
   refresh: () => Promise<void>;
+  events: ComponentChildren;
   children: ComponentChildren;
 }
 
-function ChannelView({ api, selected, link, refresh, children }: ChannelProps) {
+function ChannelView({ api, selected, link, refresh, events, children }: ChannelProps) {
   const { channel, status } = selected;
   const isRunning = status?.status === "LIVE" || status?.status === "GRACE";
   return (
@@ -138,6 +152,8 @@ function ChannelView({ api, selected, link, refresh, children }: ChannelProps) {
           channelId={channel.id}
           version={status === null ? "" : `${status.gen}.${status.seq}`}
         />
+        <h3 class="label">Events</h3>
+        {events}
       </Card>
     </div>
   );

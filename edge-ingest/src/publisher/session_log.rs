@@ -77,6 +77,11 @@ impl SessionLog {
         received
     }
 
+    /// What the encoder calls itself, as far as it has said.
+    pub(super) fn encoder(&self) -> Option<&str> {
+        self.record.encoder.as_deref()
+    }
+
     /// Writes what is known when the publisher dropped or the session ended.
     pub(super) async fn left(&mut self, edge: &Shared, item: &Item) {
         if !std::mem::replace(&mut self.left, true) {

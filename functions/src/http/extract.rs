@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use crate::service::idempotency::{IdempotencyKey, MAX_KEY_CHARACTERS};
 
 use super::problem::{Problem, no_such_thing, problem};
+use crate::service::event::Part;
 
 /// A POST with this header makes nothing twice.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -67,6 +68,39 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
         let limit = raw.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), limit)?;
         let cursor = raw.cursor;
         Ok(Self { limit, cursor })
+    }
+}
+
+/// `limit`, and `after` or `cursor`, of the event log.
+#[derive(Debug)]
+pub(super) struct EventPaging {
+    pub(super) limit: u32,
+    pub(super) part: Part,
+}
+
+#[derive(Deserialize)]
+struct RawAfter {
+    after: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for EventPaging {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Paging { limit, cursor } = Paging::from_request_parts(parts, state).await?;
+        let Query(RawAfter { after }) = Query::from_request_parts(parts, state)
+            .await
+            .map_err(|_| problem(Code::MalformedRequest, "the query cannot be read"))?;
+        let malformed = |detail: &str| problem(Code::MalformedRequest, detail).in_field("after");
+        let part = match (after, cursor) {
+            (None, cursor) => Part::Newest(cursor),
+            (Some(_), Some(_)) => return Err(malformed("send either after or cursor")),
+            (Some(after), None) => {
+                let after = after.parse();
+                Part::After(after.map_err(|_| malformed("after must be the number of an event"))?)
+            }
+        };
+        Ok(Self { limit, part })
     }
 }
 

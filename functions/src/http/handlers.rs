@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ::contract::event::Event;
 use ::http::StatusCode;
 use ::http::header::LOCATION;
 use axum::extract::State;
@@ -12,11 +13,13 @@ use serde_json::{Value, json};
 
 use super::authenticate::Call;
 use super::event::Now;
-use super::extract::{Channel, Idempotency, Json, OptionalJson, Paging, SourceAddress};
+use super::extract::{
+    Channel, EventPaging, Idempotency, Json, OptionalJson, Paging, SourceAddress,
+};
 use super::problem::Problem;
 use crate::Api;
 use crate::service::idempotency::Repeatable;
-use crate::service::{channel, credential, hold, ingest, report, session, status, ticket};
+use crate::service::{channel, credential, event, hold, ingest, report, session, status, ticket};
 
 type Services = State<Arc<Api>>;
 type Result<T> = std::result::Result<T, Problem>;
@@ -147,7 +150,7 @@ pub(super) async fn reveal_stream_key(
     Extension(call): Extension<Call>,
     Channel(id): Channel,
 ) -> Result<Answer<contract::StreamCredential>> {
-    let credential = credential::reveal(&api, &call.caller, &id).await?;
+    let credential = credential::reveal(&api, &call.caller, &id, call.now).await?;
     Ok(Answer(credential))
 }
 
@@ -168,6 +171,16 @@ pub(super) async fn sessions(
 ) -> Result<Answer<contract::Page<contract::Session>>> {
     let cursor = paging.cursor.as_deref();
     let page = session::list(&api, &call.caller, &id, paging.limit, cursor).await?;
+    Ok(Answer(page))
+}
+
+pub(super) async fn events(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+    paging: EventPaging,
+) -> Result<Answer<contract::Page<Event>>> {
+    let page = event::list(&api, &call.caller, &id, paging.limit, &paging.part).await?;
     Ok(Answer(page))
 }
 

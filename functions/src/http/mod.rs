@@ -70,6 +70,7 @@ fn owners_routes(api: &Arc<Api>) -> Router<Arc<Api>> {
         .route("/v1/channels/{id}/hold", delete(handlers::lift_hold))
         .route("/v1/channels/{id}/status", get(handlers::status))
         .route("/v1/channels/{id}/sessions", get(handlers::sessions))
+        .route("/v1/channels/{id}/events", get(handlers::events))
         .route("/v1/ingest-endpoints", get(handlers::ingest_endpoints))
         .route("/v1/websocket-tickets", post(handlers::websocket_ticket))
         .route_layer(from_fn_with_state(Arc::clone(api), authenticate::require))

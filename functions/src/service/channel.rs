@@ -131,7 +131,7 @@ pub(crate) async fn update(
         ..seen.clone()
     };
     if new != seen {
-        api.store.update_channel(&seen, &new).await?;
+        api.store.update_channel(&seen, &new, now).await?;
     }
     Ok(whole(&api.store, new).await?.view(now))
 }

@@ -12,6 +12,8 @@ use std::time::Duration;
 use contract::http::{MaskedStreamCredential, ResetStreamKey, StreamCredential};
 use domain::authorization::Answer;
 use domain::channel::{Channel, parse_key_overlap};
+use domain::event::{Event, What};
+use domain::id::time_ordered;
 use domain::stream_key::{masked, public_id};
 use domain::{ChannelId, StreamKey, StreamKeyHash, Timestamp};
 use rand::rngs::OsRng;
@@ -36,7 +38,7 @@ pub(crate) async fn generate(
 ) -> Result<StreamCredential, Error> {
     let channel = channel::owned(&api.store, &caller.user_id, channel_id).await?;
     let make = async |_: &str| first_key(api, caller, &channel, now).await;
-    let again = async |version: &str, _| made_before(api, caller, channel_id, version).await;
+    let again = async |version: &str, _| made_before(api, caller, channel_id, version, now).await;
     repeatable
         .once(api, &FIRST_VERSION.to_string(), now, make, again)
         .await
@@ -81,7 +83,7 @@ pub(crate) async fn reset(
         }
         next_key(api, caller, &channel, request, overlap, now).await
     };
-    let again = async |version: &str, _| made_before(api, caller, channel_id, version).await;
+    let again = async |version: &str, _| made_before(api, caller, channel_id, version, now).await;
     repeatable.once(api, &planned, now, make, again).await
 }
 
@@ -114,30 +116,38 @@ async fn made_before(
     caller: &Caller,
     channel_id: &ChannelId,
     version: &str,
+    now: Timestamp,
 ) -> Result<Option<StreamCredential>, Error> {
     let version: u64 = version.parse().map_err(|_| unreadable_resource())?;
     let channel = channel::owned(&api.store, &caller.user_id, channel_id).await?;
     match channel.key_version.cmp(&version) {
         Ordering::Less => Ok(None),
-        Ordering::Equal => present_key(api, &channel).await.map(Some),
+        Ordering::Equal => present_key(api, &channel, now).await.map(Some),
         // Another one took its place since.
         Ordering::Greater => Err(Error::Conflict),
     }
 }
 
-/// The present key, for its owner's eyes. Each time is on record.
+/// The present key, for its owner's eyes.
 pub(crate) async fn reveal(
     api: &Api,
     caller: &Caller,
     channel_id: &ChannelId,
+    now: Timestamp,
 ) -> Result<StreamCredential, Error> {
     let channel = channel::owned(&api.store, &caller.user_id, channel_id).await?;
-    let revealed = present_key(api, &channel).await?;
+    let revealed = present_key(api, &channel, now).await?;
     tracing::info!(%channel_id, user_id = %caller.user_id, "stream key revealed");
     Ok(revealed)
 }
 
-async fn present_key(api: &Api, channel: &Channel) -> Result<StreamCredential, Error> {
+/// Opens the present key. It is on record before it is shown: no reveal is missing from the log, and one
+/// that failed after its record is there all the same.
+async fn present_key(
+    api: &Api,
+    channel: &Channel,
+    now: Timestamp,
+) -> Result<StreamCredential, Error> {
     let created_at = channel.key_created_at.ok_or(Error::NoStreamKey)?;
     if channel.key_retired_at.is_some() {
         return Err(Error::StreamKeyRetired);
@@ -151,6 +161,13 @@ async fn present_key(api: &Api, channel: &Channel) -> Result<StreamCredential, E
     let key = api
         .keyring
         .open(&channel.id, sealed.version, &sealed.ciphertext)?;
+    let revealed = Event {
+        channel_id: channel.id.clone(),
+        id: format!("reveal.{}", time_ordered(now, rand::random())),
+        at: now,
+        what: What::KeyRevealed,
+    };
+    api.store.record_audit(&revealed).await?;
     Ok(credential(api, channel, &key, created_at).await)
 }
 

@@ -25,7 +25,7 @@ pub(crate) async fn disconnect(
     let planned = (now + hold).to_string();
     let make = async |until: &str| {
         let hold = view(channel_id, until)?;
-        let auth_version = api.store.hold(channel_id, hold.hold_until).await?;
+        let auth_version = api.store.hold(channel_id, hold.hold_until, now).await?;
         announce(api, channel_id, auth_version).await;
         tracing::info!(%channel_id, user_id = %caller.user_id, until = %hold.hold_until, "channel held");
         Ok(hold)
@@ -50,7 +50,7 @@ pub(crate) async fn lift(
     if gate.held(now).is_none() {
         return Ok(());
     }
-    let auth_version = api.store.lift_hold(channel_id).await?;
+    let auth_version = api.store.lift_hold(channel_id, now).await?;
     announce(api, channel_id, auth_version).await;
     tracing::info!(%channel_id, user_id = %caller.user_id, "hold lifted");
     Ok(())

@@ -4,6 +4,7 @@
 
 pub(crate) mod channel;
 pub(crate) mod credential;
+pub(crate) mod event;
 pub(crate) mod fanout;
 pub(crate) mod hold;
 pub(crate) mod idempotency;

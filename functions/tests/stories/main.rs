@@ -7,6 +7,7 @@
 mod binaries;
 mod channels;
 mod credentials;
+mod events;
 mod fanout;
 mod holds;
 mod problems;

@@ -4,6 +4,7 @@ mod dashboards;
 mod identity;
 mod rights;
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::SdkConfig;
@@ -256,16 +257,22 @@ impl Stack {
         let pk = AttributeValue::S(format!("lock:stream:{channel_id}"));
         let request = self.database.get_item().table_name("live").key("pk", pk);
         let found = request.send().await.expect("a read").item;
-        let attributes = found.expect("an item").into_iter();
-        let shown = attributes.map(|(name, value)| {
-            let value = match value {
-                AttributeValue::S(text) => json!({ "S": text }),
-                AttributeValue::N(number) => json!({ "N": number }),
-                other => panic!("{name} is {other:?}"),
-            };
-            (name, value)
-        });
-        Value::Object(shown.collect())
+        image(&found.expect("an item"))
+    }
+
+    /// Every item of a table as the change stream shows it, in the order of their sort keys.
+    pub(crate) async fn images(&self, table: &str) -> Vec<Value> {
+        let request = self.database.scan().table_name(table);
+        let scanned = request.send().await.expect("a read");
+        let mut images: Vec<Value> = scanned.items().iter().map(image).collect();
+        images.sort_by_key(|image| image["sk"]["S"].to_string());
+        images
+    }
+
+    /// From now on every call to this table fails.
+    pub(crate) async fn lose_table(&self, table: &str) {
+        let request = self.database.delete_table().table_name(table);
+        request.send().await.expect("deleted");
     }
 
     /// A dashboard of `user` connects; what the function answered.
@@ -328,6 +335,24 @@ impl Answer {
 
     pub(crate) fn text(&self, field: &str) -> String {
         self.body[field].as_str().expect(field).to_owned()
+    }
+}
+
+fn image(item: &HashMap<String, AttributeValue>) -> Value {
+    let attributes = item.iter();
+    let shown = attributes.map(|(name, value)| (name.clone(), shown(value)));
+    Value::Object(shown.collect())
+}
+
+fn shown(value: &AttributeValue) -> Value {
+    match value {
+        AttributeValue::S(text) => json!({ "S": text }),
+        AttributeValue::N(number) => json!({ "N": number }),
+        AttributeValue::Bool(truth) => json!({ "BOOL": truth }),
+        AttributeValue::L(values) => {
+            json!({ "L": values.iter().map(shown).collect::<Vec<_>>() })
+        }
+        other => panic!("no table with a stream has {other:?}"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The HTTP API as an owner's script calls it.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use contract::event::Event;
 use contract::http::{
     Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Hold, MaskedStreamCredential,
     Page, ResetStreamKey, Session, Status, StreamCredential, UpdateChannel, WebsocketTicket,
@@ -241,6 +242,19 @@ impl Api {
     pub async fn sessions(&self, channel: &ChannelId) -> Result<Vec<Session>> {
         let page: Page<Session> = self
             .get(&format!("/v1/channels/{channel}/sessions"))
+            .await?;
+        Ok(page.items)
+    }
+
+    /// The channel's events after a number, oldest first: one page.
+    ///
+    /// # Errors
+    /// When the answer is not a page of events.
+    pub async fn events_after(&self, channel: &ChannelId, after: u64) -> Result<Vec<Event>> {
+        let page: Page<Event> = self
+            .get(&format!(
+                "/v1/channels/{channel}/events?limit=100&after={after}"
+            ))
             .await?;
         Ok(page.items)
     }

@@ -120,13 +120,14 @@ async fn settings_that_were_changed_meanwhile_are_not_overwritten() {
         grace: Duration::from_secs(30),
         ..seen.clone()
     };
-    database.faults.add("UpdateItem", Fault::LoseAnswer);
-    store.update_channel(&seen, &mine).await.expect("changed");
+    database.faults.add("TransactWriteItems", Fault::LoseAnswer);
+    let changed = store.update_channel(&seen, &mine, NOW).await;
+    changed.expect("changed");
     assert_eq!(database.faults.left(), 0);
-    let late = store.update_channel(&seen, &theirs).await;
+    let late = store.update_channel(&seen, &theirs, NOW).await;
     assert!(matches!(late, Err(Error::Conflict)), "{late:?}");
     assert_eq!(store.channel(&seen.id).await.expect("read"), Some(mine));
-    let missing = store.update_channel(&channel(2), &channel(2)).await;
+    let missing = store.update_channel(&channel(2), &channel(2), NOW).await;
     assert!(matches!(missing, Err(Error::Conflict)), "{missing:?}");
 }
 

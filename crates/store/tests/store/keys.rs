@@ -195,8 +195,8 @@ async fn a_hold_cuts_what_is_live_and_lets_nobody_in_until_it_is_over_or_lifted(
     let seen = with_first_key(store).await;
     let key = store.key(&new_key(1).hash).await.expect("read");
     let until = NOW + Duration::from_secs(60);
-    database.faults.add("UpdateItem", Fault::LoseAnswer);
-    let version = store.hold(&seen.id, until).await.expect("held");
+    database.faults.add("TransactWriteItems", Fault::LoseAnswer);
+    let version = store.hold(&seen.id, until, NOW).await.expect("held");
     let gate = store.gate(&seen.id).await.expect("read");
     assert!(is_cut(1, &gate) && !is_cut(version, &gate));
     assert_eq!(
@@ -205,13 +205,13 @@ async fn a_hold_cuts_what_is_live_and_lets_nobody_in_until_it_is_over_or_lifted(
     );
     assert!(admit(key.as_ref(), &gate, until).is_ok());
 
-    let lifted = store.lift_hold(&seen.id).await.expect("lifted");
+    let lifted = store.lift_hold(&seen.id, NOW).await.expect("lifted");
     assert!(lifted > version, "caches let the newer answer win");
     let gate = store.gate(&seen.id).await.expect("read");
     assert!(admit(key.as_ref(), &gate, NOW).is_ok());
     assert!(is_cut(1, &gate), "what was cut stays so");
     let nowhere = channel(7).id;
-    let nowhere = store.hold(&nowhere, until).await;
+    let nowhere = store.hold(&nowhere, until, NOW).await;
     assert!(matches!(nowhere, Err(Error::Conflict)));
 }
 
