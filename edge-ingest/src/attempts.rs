@@ -1,5 +1,5 @@
-//! Refused attempts: logged once each, and shown to the channel's owner, because OBS does not show
-//! the reason.
+//! Refused attempts, and streams that were cut for what they sent: logged once each, and shown to the
+//! channel's owner, because OBS does not show the reason.
 //!
 //! An attempt whose key is or was ours is recorded and pushed. Anything else has no owner and is
 //! only logged and counted. Retries of the same kind from the same address within
@@ -55,8 +55,8 @@ pub(crate) struct Attempted {
     pub(crate) encoder: Option<String>,
 }
 
-/// Logs, counts, and tells the owner where there is one. Never delays the refusal itself.
-pub(crate) fn report(edge: &Arc<Shared>, attempted: Attempted, refusal: Refusal) {
+/// Logs and counts.
+pub(crate) fn note(edge: &Shared, attempted: &Attempted, refusal: &Refusal) {
     let reason = refusal.code();
     edge.metrics
         .publishes_refused
@@ -64,6 +64,10 @@ pub(crate) fn report(edge: &Arc<Shared>, attempted: Attempted, refusal: Refusal)
         .inc();
     tracing::info!(reason, key = %attempted.presented.fingerprint, client_ip = %attempted.ip,
         encoder = attempted.encoder.as_deref(), "publish refused: {refusal}");
+}
+
+/// Tells the owner, where there is one, unless that was just told. Delays nobody.
+pub(crate) fn tell(edge: &Arc<Shared>, attempted: Attempted, refusal: Refusal) {
     let Ok(hash) = attempted
         .presented
         .key
@@ -72,14 +76,13 @@ pub(crate) fn report(edge: &Arc<Shared>, attempted: Attempted, refusal: Refusal)
     else {
         return;
     };
-    let kind = (hash, reason, attempted.ip);
-    if edge.attempts.told.contains_key(&kind) {
-        return;
-    }
+    let kind = (hash, refusal.code(), attempted.ip);
     let Ok(permit) = Arc::clone(&edge.attempts.room).try_acquire_owned() else {
         return;
     };
-    edge.attempts.told.insert(kind, ());
+    if !edge.attempts.told.entry(kind).or_insert(()).is_fresh() {
+        return;
+    }
     let edge = Arc::clone(edge);
     edge.tasks.clone().spawn(async move {
         tell_owner(&edge, hash, attempted, refusal).await;

@@ -6,6 +6,7 @@
 
 pub mod endpoints;
 pub mod http;
+mod limits;
 pub mod peer;
 pub mod problem;
 pub mod websocket;

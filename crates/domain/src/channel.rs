@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{ChannelId, Timestamp, UserId};
+use crate::limits::{BITRATES, MAX_NETWORKS, SIDES};
+use crate::{ChannelId, Limits, Timestamp, UserId};
 
 /// Longest name of a channel, in characters.
 pub const MAX_NAME_CHARACTERS: usize = 100;
@@ -24,6 +25,8 @@ pub struct Channel {
     pub name: String,
     /// How long a dropped stream may come back as the same session.
     pub grace: Duration,
+    /// What it may be published with.
+    pub limits: Limits,
     /// The region whose store decides for it; fixed at creation.
     pub region: String,
     /// When it was made.
@@ -77,6 +80,26 @@ pub enum InvalidSetting {
     /// Outside the bounds.
     #[error("overlapSeconds must be between 0 and 86400")]
     KeyOverlap,
+    /// Too many, or one that is none.
+    #[error(
+        "allowedNetworks must be up to {MAX_NETWORKS} networks or addresses, such as 192.0.2.0/24 \
+         or 2001:db8::1"
+    )]
+    AllowedNetworks,
+    /// Outside the bounds.
+    #[error(
+        "maximumBitrateKbps must be between {} and {}",
+        BITRATES.start(),
+        BITRATES.end()
+    )]
+    MaximumBitrate,
+    /// No resolution, or outside the bounds.
+    #[error(
+        "maximumResolution must be like 1920x1080, with sides between {} and {}",
+        SIDES.start(),
+        SIDES.end()
+    )]
+    MaximumResolution,
 }
 
 /// Checks and trims a channel's name.

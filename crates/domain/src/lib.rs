@@ -18,6 +18,7 @@ pub mod channel;
 pub mod edge;
 pub mod id;
 pub mod lease;
+pub mod limits;
 pub mod live;
 pub mod metrics;
 mod moment;
@@ -28,6 +29,7 @@ pub mod stream_key;
 pub mod timestamp;
 
 pub use id::{AttemptId, ChannelId, ConnectionId, EdgeId, Owner, SessionId, UserId};
+pub use limits::Limits;
 pub use moment::Moment;
 pub use refusal::Refusal;
 pub use stream_key::{Fingerprint, FingerprintSecret, StreamKey, StreamKeyHash};

@@ -10,9 +10,9 @@ use domain::status::{Shown, Status};
 use domain::{ChannelId, Timestamp, UserId};
 use futures_util::future::try_join_all;
 use store::Store;
-use store::cache::Cache;
+use store::cache::{Cache, Control};
 
-use super::{Error, credential, status};
+use super::{Error, credential, limits, status};
 use crate::{Api, Caller};
 
 /// Most channels of one user: far above what one person streams on, and few enough for one
@@ -33,6 +33,7 @@ pub(crate) async fn create(
         grace: request
             .grace_seconds
             .map_or(Ok(api.settings.default_grace), parse_grace)?,
+        limits: limits::parse(&request.limits.clone().unwrap_or_default())?,
         region: api.settings.region.clone(),
         created_at: now,
         key_version: 0,
@@ -104,12 +105,21 @@ pub(crate) async fn update(
     let grace = request.grace_seconds.map(parse_grace).transpose()?;
     let seen = owned(&api.store, &caller.user_id, channel_id).await?;
     let new = Channel {
+        limits: limits::changed(&seen.limits, request.limits.as_ref())?,
         name: name.unwrap_or_else(|| seen.name.clone()),
         grace: grace.unwrap_or(seen.grace),
         ..seen.clone()
     };
-    if new != seen {
-        api.store.update_channel(&seen, &new).await?;
+    if new != seen
+        && let Some(auth_version) = api.store.update_channel(&seen, &new).await?
+    {
+        let channel_id = channel_id.clone();
+        let control = Control {
+            channel_id,
+            auth_version,
+        };
+        // The edge that has a stream of it judges that by the new limits.
+        api.cache.announce(control).await;
     }
     let live = api.store.live(channel_id).await?;
     Ok(view(&new, live.as_ref(), now))
@@ -186,6 +196,7 @@ fn view(channel: &Channel, live: Option<&Item>, now: Timestamp) -> View {
         user_id: channel.user_id.clone(),
         name: channel.name.clone(),
         grace_seconds: channel.grace.as_secs(),
+        limits: channel.limits.clone().into(),
         region: channel.region.clone(),
         created_at: channel.created_at,
         is_live: status.shown == Shown::Live,

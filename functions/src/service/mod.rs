@@ -6,6 +6,7 @@ pub(crate) mod channel;
 pub(crate) mod credential;
 pub(crate) mod fanout;
 pub(crate) mod ingest;
+mod limits;
 pub(crate) mod reaper;
 pub(crate) mod session;
 mod silence;
@@ -79,6 +80,9 @@ impl From<InvalidSetting> for Error {
             InvalidSetting::Name => "name",
             InvalidSetting::Grace => "graceSeconds",
             InvalidSetting::KeyOverlap => "overlapSeconds",
+            InvalidSetting::AllowedNetworks => "limits.allowedNetworks",
+            InvalidSetting::MaximumBitrate => "limits.maximumBitrateKbps",
+            InvalidSetting::MaximumResolution => "limits.maximumResolution",
         };
         Self::InvalidValue {
             field,

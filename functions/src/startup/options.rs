@@ -38,14 +38,20 @@ struct CacheOptions {
     /// The shared cache, redis://host:port or rediss://host:port; without it everything works.
     #[arg(long, env = "STREAM_SYNC_REDIS_URL", hide_env_values = true)]
     redis_url: Option<String>,
+    /// The same, looked up by its name in ElastiCache; only in builds with the feature `elasticache`.
+    #[arg(
+        long,
+        env = "STREAM_SYNC_ELASTICACHE_NAME",
+        conflicts_with = "redis_url"
+    )]
+    elasticache_name: Option<String>,
 }
 
 impl CacheOptions {
-    async fn open(&self) -> anyhow::Result<Cache> {
-        match &self.redis_url {
-            Some(url) => Cache::redis(url).await.context("STREAM_SYNC_REDIS_URL"),
-            None => Ok(Cache::none()),
-        }
+    async fn open(&self, sdk: &SdkConfig) -> anyhow::Result<Cache> {
+        let (url, name) = (&self.redis_url, &self.elasticache_name);
+        let cache = Cache::open(sdk, url.as_deref(), name.as_deref()).await;
+        Ok(cache.context("the shared cache")?.unwrap_or_else(Cache::none))
     }
 }
 
@@ -129,7 +135,7 @@ impl Options for ApiOptions {
             Authenticator::from_url(&self.jwks_url, &self.jwt_issuer, &self.jwt_audience)
                 .context("STREAM_SYNC_JWKS_URL")?;
         let sdk = sdk().await;
-        let cache = self.cache.open().await?;
+        let cache = self.cache.open(&sdk).await?;
         let (store, ()) = tokio::join!(self.store.open(&sdk), authenticator.prepare(now()));
         Ok(Function::api(Api {
             store,
@@ -179,7 +185,7 @@ pub struct WebsocketOptions {
 impl Options for WebsocketOptions {
     async fn start(self) -> anyhow::Result<Function> {
         let sdk = sdk().await;
-        let cache = self.cache.open().await?;
+        let cache = self.cache.open(&sdk).await?;
         let store = self.store.open(&sdk).await;
         Ok(Function::websocket(Websocket {
             notifier: self.notify.notifier(&sdk, &store),

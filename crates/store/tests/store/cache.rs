@@ -27,6 +27,7 @@ fn known(auth_version: u64) -> Answer {
             not_after: None,
         },
         auth_version,
+        allowed_networks: Vec::new(),
     })
 }
 
