@@ -8,5 +8,7 @@ mod edges;
 mod faults;
 mod keys;
 mod live;
+#[cfg(feature = "elasticache")]
+mod lookup;
 mod logs;
 mod redis_server;
