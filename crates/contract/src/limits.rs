@@ -20,22 +20,13 @@ pub struct Limits {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct UpdateLimits {
     /// Other networks.
-    #[serde(
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub allowed_networks: Option<Option<Vec<String>>>,
     /// Another bitrate.
-    #[serde(
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub maximum_bitrate_kbps: Option<Option<u32>>,
     /// Another resolution.
-    #[serde(
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub maximum_resolution: Option<Option<String>>,
 }
 

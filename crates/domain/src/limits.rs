@@ -130,11 +130,19 @@ impl BitrateWindow {
     /// [`Exceeded::Bitrate`].
     pub fn take(&mut self, reading: Reading, maximum_kbps: u32) -> Result<(), Exceeded> {
         let age = |held: &Reading| since(reading, *held);
-        if self.readings.back().is_some_and(|last| age(last) < LEAST_STEP) {
+        if self
+            .readings
+            .back()
+            .is_some_and(|last| age(last) < LEAST_STEP)
+        {
             return Ok(());
         }
         self.readings.push_back(reading);
-        while self.readings.get(1).is_some_and(|second| age(second) >= BITRATE_WINDOW) {
+        while self
+            .readings
+            .get(1)
+            .is_some_and(|second| age(second) >= BITRATE_WINDOW)
+        {
             self.readings.pop_front();
         }
         match self.readings.front() {
@@ -187,7 +195,9 @@ fn canonical(network: IpNet) -> IpNet {
     };
     let inner = mapped.addr().to_ipv4_mapped();
     let bits = mapped.prefix_len().checked_sub(MAPPED_BITS);
-    let inner = inner.zip(bits).and_then(|(address, bits)| Ipv4Net::new(address, bits).ok());
+    let inner = inner
+        .zip(bits)
+        .and_then(|(address, bits)| Ipv4Net::new(address, bits).ok());
     inner.map_or(network, IpNet::V4)
 }
 
@@ -197,7 +207,9 @@ fn canonical(network: IpNet) -> IpNet {
 /// [`InvalidSetting::MaximumBitrate`].
 pub fn parse_bitrate(kbps: u32) -> Result<u32, InvalidSetting> {
     let allowed = BITRATES.contains(&kbps);
-    allowed.then_some(kbps).ok_or(InvalidSetting::MaximumBitrate)
+    allowed
+        .then_some(kbps)
+        .ok_or(InvalidSetting::MaximumBitrate)
 }
 
 /// Reads a maximum resolution: `1920x1080`.
@@ -232,7 +244,10 @@ impl Exceeded {
 }
 
 fn some_of(networks: &[IpNet]) -> String {
-    let named = networks.iter().take(NAMED_NETWORKS).map(ToString::to_string);
+    let named = networks
+        .iter()
+        .take(NAMED_NETWORKS)
+        .map(ToString::to_string);
     let named = named.collect::<Vec<_>>().join(", ");
     match networks.len().saturating_sub(NAMED_NETWORKS) {
         0 => named,
@@ -245,14 +260,20 @@ impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Networks { address, .. } => {
-                write!(f, "{address} is in none of the networks that this channel allows")
+                write!(
+                    f,
+                    "{address} is in none of the networks that this channel allows"
+                )
             }
             Self::Bitrate { allowed, sent } => write!(
                 f,
                 "Bitrate {sent} kbit/s is over this channel's maximum of {allowed} kbit/s"
             ),
             Self::Resolution { allowed, sent } => {
-                write!(f, "Resolution {sent} is over this channel's maximum of {allowed}")
+                write!(
+                    f,
+                    "Resolution {sent} is over this channel's maximum of {allowed}"
+                )
             }
         }
     }

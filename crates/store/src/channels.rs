@@ -235,7 +235,9 @@ fn changed_settings(seen: &Channel, new: &Channel) -> Change {
         .set(NAME, text(&new.name))
         .set(GRACE_MILLIS, number(grace_millis(new)));
     let before = limit_attributes(&seen.limits).into_iter();
-    let change = before.fold(change, |change, (name, limit)| change.when_some(name, limit));
+    let change = before.fold(change, |change, (name, limit)| {
+        change.when_some(name, limit)
+    });
     let after = limit_attributes(&new.limits).into_iter();
     after.fold(change, |change, (name, limit)| change.set_some(name, limit))
 }

@@ -301,7 +301,10 @@ fn current_key(seen: &Channel, new: &NewKey) -> Change {
 }
 
 pub(crate) fn gate_changes_again_and_again() -> Error {
-    Error::Unavailable(Trouble::new("changing a gate", "it changes again and again"))
+    Error::Unavailable(Trouble::new(
+        "changing a gate",
+        "it changes again and again",
+    ))
 }
 
 pub(crate) fn bumped_gate(gate: &Gate, reset: Option<&Reset>) -> Change {

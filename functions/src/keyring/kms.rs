@@ -106,7 +106,12 @@ impl DataKeys {
             .await
             .map_err(|error| trouble(&error))?;
         let secret = opened.plaintext.and_then(|bytes| secret_of(bytes.as_ref()));
-        open(&secret.ok_or_else(no_data_key)?, channel_id, version, sealed)
+        open(
+            &secret.ok_or_else(no_data_key)?,
+            channel_id,
+            version,
+            sealed,
+        )
     }
 }
 

@@ -206,10 +206,19 @@ mod tests {
         let keyring = Keyring::from_bytes([1; 32]);
         let sealed = keyring.seal(&channel(1), 3, &key()).await.expect("sealed");
         assert_eq!(keyring.open(&channel(1), 3, &sealed).await, Ok(key()));
-        assert_eq!(keyring.open(&channel(2), 3, &sealed).await, Err(Error::Sealed));
-        assert_eq!(keyring.open(&channel(1), 4, &sealed).await, Err(Error::Sealed));
+        assert_eq!(
+            keyring.open(&channel(2), 3, &sealed).await,
+            Err(Error::Sealed)
+        );
+        assert_eq!(
+            keyring.open(&channel(1), 4, &sealed).await,
+            Err(Error::Sealed)
+        );
         let stranger = Keyring::from_bytes([2; 32]);
-        assert_eq!(stranger.open(&channel(1), 3, &sealed).await, Err(Error::Sealed));
+        assert_eq!(
+            stranger.open(&channel(1), 3, &sealed).await,
+            Err(Error::Sealed)
+        );
     }
 
     #[tokio::test]
@@ -219,7 +228,10 @@ mod tests {
         for place in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[place] ^= 1;
-            assert_eq!(keyring.open(&channel(1), 1, &changed).await, Err(Error::Sealed));
+            assert_eq!(
+                keyring.open(&channel(1), 1, &changed).await,
+                Err(Error::Sealed)
+            );
             let cut = &sealed[..place];
             assert_eq!(keyring.open(&channel(1), 1, cut).await, Err(Error::Sealed));
         }

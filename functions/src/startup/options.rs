@@ -51,7 +51,9 @@ impl CacheOptions {
     async fn open(&self, sdk: &SdkConfig) -> anyhow::Result<Cache> {
         let (url, name) = (&self.redis_url, &self.elasticache_name);
         let cache = Cache::open(sdk, url.as_deref(), name.as_deref()).await;
-        Ok(cache.context("the shared cache")?.unwrap_or_else(Cache::none))
+        Ok(cache
+            .context("the shared cache")?
+            .unwrap_or_else(Cache::none))
     }
 }
 

@@ -189,7 +189,10 @@ async fn limits_are_set_changed_one_by_one_and_lifted() {
     assert_eq!(change(some).await, expected);
     let told = controls.try_recv().expect("the edges are told");
     let gate = stack.services.store.gate(&id).await.expect("a read");
-    assert_eq!((told.channel_id, told.auth_version), (id, gate.auth_version));
+    assert_eq!(
+        (told.channel_id, told.auth_version),
+        (id, gate.auth_version)
+    );
     assert_eq!(change(json!({})).await, expected);
     assert!(controls.try_recv().is_err(), "nothing changed");
     let none = json!({

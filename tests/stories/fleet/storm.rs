@@ -313,18 +313,27 @@ fn key_of_nobody() -> String {
 }
 
 /// Waits until every publisher was answered anew, and tells what that cost.
-async fn every_answer_is_right(fleet: &Fleet, answers: &Shared, count: usize, what: &str) -> Result<()> {
+async fn every_answer_is_right(
+    fleet: &Fleet,
+    answers: &Shared,
+    count: usize,
+    what: &str,
+) -> Result<()> {
     let (began, before) = (Instant::now(), fleet.proxy.counts());
     let (tries, unanswered) = {
         let answers = locked(answers);
         (answers.tries, answers.unanswered)
     };
-    wait::until(&format!("answers to all, {what}"), ANSWERED_WITHIN, async || {
-        let answers = locked(answers);
-        ensure!(answers.wrong.is_empty(), "{what}: {:?}", answers.wrong);
-        let anew = answers.last.values().filter(|at| **at >= began).count();
-        Ok((anew == count).then_some(()))
-    })
+    wait::until(
+        &format!("answers to all, {what}"),
+        ANSWERED_WITHIN,
+        async || {
+            let answers = locked(answers);
+            ensure!(answers.wrong.is_empty(), "{what}: {:?}", answers.wrong);
+            let anew = answers.last.values().filter(|at| **at >= began).count();
+            Ok((anew == count).then_some(()))
+        },
+    )
     .await?;
     let passed = fleet.proxy.counts().since(&before);
     let reads = passed.sum(|call| call.line.starts_with("edge-") && call.table == "channels");
@@ -383,7 +392,10 @@ async fn whatever_becomes_of_redis_in_a_storm_every_answer_is_the_stores() -> Re
     }
     for (channel, generation) in scene.held.iter().zip(scene.generations) {
         let status = channel.owner.status(&channel.id).await?;
-        assert_eq!(status.generation, generation, "a hold did not spare the lock");
+        assert_eq!(
+            status.generation, generation,
+            "a hold did not spare the lock"
+        );
     }
     scene.holder.cache.close().await;
     fleet.stop().await

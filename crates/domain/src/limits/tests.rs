@@ -40,7 +40,14 @@ fn networks_are_kept_as_they_are_compared() {
 #[test]
 fn what_is_no_network_or_too_many_is_refused() {
     let refused = Err(InvalidSetting::AllowedNetworks);
-    for text in ["", "office", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/8,10.1.0.0/16", "::1/129"] {
+    for text in [
+        "",
+        "office",
+        "10.0.0.0/33",
+        "10.0.0/8",
+        "10.0.0.0/8,10.1.0.0/16",
+        "::1/129",
+    ] {
         assert_eq!(parse_networks(&[text]), refused, "{text}");
     }
     assert!(parse_networks(&["10.0.0.0/8"; MAX_NETWORKS]).is_ok());
@@ -58,7 +65,15 @@ fn a_bitrate_and_a_resolution_are_within_bounds() {
         height: 1_080,
     };
     assert_eq!(parse_resolution(" 1920x1080 "), Ok(full_hd));
-    for text in ["", "1080", "1080p", "0x0", "15x1080", "1920x16385", "1920x1080x3"] {
+    for text in [
+        "",
+        "1080",
+        "1080p",
+        "0x0",
+        "15x1080",
+        "1920x16385",
+        "1920x1080x3",
+    ] {
         let refused = Err(InvalidSetting::MaximumResolution);
         assert_eq!(parse_resolution(text), refused, "{text}");
     }
@@ -81,7 +96,10 @@ fn a_picture_that_is_turned_is_as_large_as_before() {
         assert!(!fits(sent), "{sent}");
     }
     let none = Limits::default();
-    assert!(none.check_resolution(Resolution::parse("16384x16384").expect("one")).is_ok());
+    assert!(
+        none.check_resolution(Resolution::parse("16384x16384").expect("one"))
+            .is_ok()
+    );
 }
 
 /// What each second of a stream that sends so many kbit/s is answered.
@@ -140,7 +158,13 @@ fn readings_that_come_all_the_time_are_not_kept() {
 
 #[test]
 fn the_owner_reads_what_was_sent_what_is_allowed_and_what_to_change() {
-    let networks = ["10.0.0.0/8", "192.0.2.0/24", "2001:db8::/32", "::1", "198.51.100.7"];
+    let networks = [
+        "10.0.0.0/8",
+        "192.0.2.0/24",
+        "2001:db8::/32",
+        "::1",
+        "198.51.100.7",
+    ];
     let refused = limits(&networks).check_address("203.0.113.9".parse().expect("an address"));
     let refused = refused.expect_err("from elsewhere");
     assert_eq!(

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use domain::authorization::{Answer, Hold, Known};
 use domain::channel::Key;
+use domain::limits::parse_networks;
 use domain::metrics::Metrics;
 use domain::{ChannelId, StreamKeyHash, Timestamp, UserId};
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{Control, StatusHint};
@@ -70,7 +70,7 @@ enum AnswerEntry {
         key_version: u64,
         not_after: Option<Timestamp>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        allowed_networks: Vec<IpNet>,
+        allowed_networks: Vec<String>,
         auth_version: u64,
     },
     Unknown {
@@ -93,7 +93,7 @@ pub(super) fn write_answer(answer: &Answer) -> String {
             user_id: key.user_id.clone(),
             key_version: key.version,
             not_after: key.not_after,
-            allowed_networks: allowed_networks.clone(),
+            allowed_networks: allowed_networks.iter().map(ToString::to_string).collect(),
             auth_version,
         },
         Answer::Unknown => AnswerEntry::Unknown { auth_version },
@@ -118,7 +118,7 @@ pub(super) fn read_answer(json: &str) -> Option<Answer> {
                 not_after,
             },
             auth_version,
-            allowed_networks,
+            allowed_networks: parse_networks(&allowed_networks).ok()?,
         }),
         AnswerEntry::Unknown { .. } => Answer::Unknown,
         AnswerEntry::Revoked { auth_version } => Answer::Revoked { auth_version },

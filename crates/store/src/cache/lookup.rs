@@ -163,7 +163,9 @@ mod by_name {
     async fn serverless(client: &Client, name: &str) -> Result<Option<ServerlessCache>, Error> {
         let request = client.describe_serverless_caches();
         match request.serverless_cache_name(name).send().await {
-            Ok(found) => Ok(found.serverless_caches.and_then(|all| all.into_iter().next())),
+            Ok(found) => Ok(found
+                .serverless_caches
+                .and_then(|all| all.into_iter().next())),
             Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(trouble(&error)),
         }
@@ -172,7 +174,9 @@ mod by_name {
     async fn group(client: &Client, name: &str) -> Result<Option<ReplicationGroup>, Error> {
         let request = client.describe_replication_groups();
         match request.replication_group_id(name).send().await {
-            Ok(found) => Ok(found.replication_groups.and_then(|all| all.into_iter().next())),
+            Ok(found) => Ok(found
+                .replication_groups
+                .and_then(|all| all.into_iter().next())),
             Err(error) if is_not_found(&error) => Ok(None),
             Err(error) => Err(trouble(&error)),
         }
@@ -185,7 +189,9 @@ mod by_name {
             "ReplicationGroupNotFoundFault",
             "InvalidParameterValue",
         ];
-        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        let code = error
+            .as_service_error()
+            .and_then(ProvideErrorMetadata::code);
         code.is_some_and(|code| codes.contains(&code))
     }
 

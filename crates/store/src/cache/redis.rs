@@ -141,7 +141,9 @@ impl Redis {
     async fn entry(&self, operation: &'static str, key: String) -> Option<String> {
         // One byte more than ours may have: what fills it is another's.
         let call = async |mut redis: redis::aio::MultiplexedConnection| {
-            redis.getrange::<_, Vec<u8>>(key, 0, MAX_ENTRY_BYTES as isize).await
+            redis
+                .getrange::<_, Vec<u8>>(key, 0, MAX_ENTRY_BYTES as isize)
+                .await
         };
         let found = self.link.call(operation, call).await?;
         let ours = (1..=MAX_ENTRY_BYTES).contains(&found.len());

@@ -214,7 +214,12 @@ async fn a_revocation_that_is_announced_empties_what_other_processes_hold_near()
 async fn a_hold_is_lifted_everywhere_and_no_slow_writer_brings_it_back() {
     let server = RedisServer::started().await;
     let until = Timestamp::from_millis(4_000_000_000_000);
-    let hold = |auth_version, until| Some(Hold { auth_version, until });
+    let hold = |auth_version, until| {
+        Some(Hold {
+            auth_version,
+            until,
+        })
+    };
     for cache in both(&server).await {
         assert_eq!(cache.hold(&channel(1)).await, None);
         for (version, said, held) in [
@@ -261,7 +266,8 @@ async fn a_thousand_look_ups_of_one_key_ask_the_store_once() {
             tokio::task::yield_now().await;
             Ok::<_, String>(Answer::Unknown)
         };
-        let asks = (0..1_000).map(|_| cache.answer_or(&hash(1), read()));
+        let key = hash(1);
+        let asks = (0..1_000).map(|_| cache.answer_or(&key, read()));
         for answer in futures_util::future::join_all(asks).await {
             assert_eq!(answer, Ok(Answer::Unknown));
         }
@@ -274,7 +280,8 @@ async fn a_thousand_look_ups_of_one_key_ask_the_store_once() {
 async fn a_look_up_that_fails_fails_for_all_who_wait_and_is_made_again_by_the_next() {
     for cache in [Cache::memory(), Cache::none()] {
         let read = || async { Err("away") };
-        let asks = (0..3).map(|_| cache.answer_or(&hash(1), read()));
+        let key = hash(1);
+        let asks = (0..3).map(|_| cache.answer_or(&key, read()));
         for answer in futures_util::future::join_all(asks).await {
             assert_eq!(*answer.expect_err("failed"), "away");
         }
@@ -314,9 +321,7 @@ async fn entries_expire_after_their_time() {
     let in_an_hour = std::time::SystemTime::now() + Duration::from_secs(3_600);
     let in_an_hour = in_an_hour.duration_since(std::time::UNIX_EPOCH);
     let in_an_hour = Timestamp::default() + in_an_hour.expect("after 1970");
-    cache
-        .remember_hold(&channel(1), 1, Some(in_an_hour))
-        .await;
+    cache.remember_hold(&channel(1), 1, Some(in_an_hour)).await;
     cache.remember_hold(&channel(2), 1, None).await;
     let client = ::redis::Client::open(server.url()).expect("an address");
     let mut direct = client
@@ -450,11 +455,12 @@ async fn an_entry_that_cannot_be_read_is_none_and_is_replaced() {
         .await
         .expect("connected");
     let key = format!("auth:{}", hash(1).to_hex());
-    let spoil = async |direct: &mut ::redis::aio::MultiplexedConnection, key: &str, value: &[u8]| {
-        let mut set = ::redis::cmd("SET");
-        let done = set.arg(key).arg(value).query_async::<()>(direct).await;
-        done.expect("spoiled");
-    };
+    let spoil =
+        async |direct: &mut ::redis::aio::MultiplexedConnection, key: &str, value: &[u8]| {
+            let mut set = ::redis::cmd("SET");
+            let done = set.arg(key).arg(value).query_async::<()>(direct).await;
+            done.expect("spoiled");
+        };
     // As large as what a call's time would not do for.
     let huge = vec![b'['; 64 * 1024 * 1024];
     for spoiled in [

@@ -8,7 +8,7 @@ mod edges;
 mod faults;
 mod keys;
 mod live;
+mod logs;
 #[cfg(feature = "elasticache")]
 mod lookup;
-mod logs;
 mod redis_server;

@@ -30,7 +30,10 @@ struct Kms {
 impl Kms {
     fn answer(&self, action: &str, asked: &Value) -> (u16, Value) {
         if let Some((status, kind)) = self.refuses {
-            return (status, json!({ "__type": kind, "message": "no words of ours" }));
+            return (
+                status,
+                json!({ "__type": kind, "message": "no words of ours" }),
+            );
         }
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let context = asked["EncryptionContext"].clone();
@@ -47,9 +50,10 @@ impl Kms {
         assert_eq!(action, "TrentService.Decrypt");
         let wrapped = asked["CiphertextBlob"].as_str().unwrap_or_default();
         match made.get(wrapped) {
-            Some((plaintext, made_for)) if *made_for == context => {
-                (200, json!({ "Plaintext": plaintext, "KeyId": asked["KeyId"] }))
-            }
+            Some((plaintext, made_for)) if *made_for == context => (
+                200,
+                json!({ "Plaintext": plaintext, "KeyId": asked["KeyId"] }),
+            ),
             _ => (400, json!({ "__type": "InvalidCiphertextException" })),
         }
     }
@@ -115,14 +119,8 @@ async fn a_copy_opens_with_the_data_key_that_kms_made_for_it_and_only_as_what_it
     assert_ne!(first, second);
     for copy in [&first, &second] {
         assert_eq!(keyring.open(&channel(1), 3, copy).await, Ok(key()));
-        assert_eq!(
-            keyring.open(&channel(2), 3, copy).await,
-            Err(Error::Sealed)
-        );
-        assert_eq!(
-            keyring.open(&channel(1), 4, copy).await,
-            Err(Error::Sealed)
-        );
+        assert_eq!(keyring.open(&channel(2), 3, copy).await, Err(Error::Sealed));
+        assert_eq!(keyring.open(&channel(1), 4, copy).await, Err(Error::Sealed));
     }
     let prefix = &key().expose().as_bytes()[..8].to_owned();
     assert!(!first.windows(8).any(|window| window == prefix));
@@ -148,10 +146,26 @@ async fn trouble_with_kms_is_told_from_a_copy_that_is_none() {
     let sealed = sealed.expect("sealed");
     let unavailable = |code: &str| Error::Unavailable(code.to_owned());
     for (status, kind, expected) in [
-        (400, "AccessDeniedException", Error::Refused("AccessDeniedException".into())),
-        (400, "DisabledException", Error::Refused("DisabledException".into())),
-        (400, "ThrottlingException", unavailable("ThrottlingException")),
-        (500, "KMSInternalException", unavailable("KMSInternalException")),
+        (
+            400,
+            "AccessDeniedException",
+            Error::Refused("AccessDeniedException".into()),
+        ),
+        (
+            400,
+            "DisabledException",
+            Error::Refused("DisabledException".into()),
+        ),
+        (
+            400,
+            "ThrottlingException",
+            unavailable("ThrottlingException"),
+        ),
+        (
+            500,
+            "KMSInternalException",
+            unavailable("KMSInternalException"),
+        ),
     ] {
         let refusing = on(Kms {
             refuses: Some((status, kind)),
