@@ -1,5 +1,5 @@
-//! Refused attempts: logged once each, and shown to the channel's owner, because OBS does not show
-//! the reason.
+//! Refused attempts, and streams that were cut for what they sent: logged once each, and shown to the
+//! channel's owner, because OBS does not show the reason.
 //!
 //! An attempt whose key is or was ours is recorded and pushed. Anything else has no owner and is
 //! only logged and counted. Retries of the same kind from the same address within
@@ -94,8 +94,8 @@ impl Attempts {
     }
 }
 
-/// Logs, counts, and tells the owner where there is one. Never delays the refusal itself.
-pub(crate) fn report(edge: &Arc<Shared>, attempted: Attempted, refusal: Refusal) {
+/// Logs and counts.
+pub(crate) fn note(edge: &Shared, attempted: &Attempted, refusal: &Refusal) {
     let reason = refusal.code();
     edge.metrics
         .publishes_refused
@@ -103,18 +103,21 @@ pub(crate) fn report(edge: &Arc<Shared>, attempted: Attempted, refusal: Refusal)
         .inc();
     tracing::info!(reason, key = %attempted.presented.fingerprint, client_ip = %attempted.ip,
         encoder = attempted.encoder.as_deref(), "publish refused: {refusal}");
+}
+
+/// Tells the owner, where there is one, unless that was just told. Delays nobody.
+pub(crate) fn tell(edge: &Arc<Shared>, attempted: Attempted, refusal: Refusal) {
     let Some(identity) = attempted.identity() else {
         return;
     };
     let (hash, ip) = identity;
-    let kind = (hash, reason, ip);
-    if edge.attempts.told.contains_key(&kind) {
-        return;
-    }
+    let kind = (hash, refusal.code(), ip);
     let Ok(permit) = Arc::clone(&edge.attempts.room).try_acquire_owned() else {
         return;
     };
-    edge.attempts.told.insert(kind, ());
+    if !edge.attempts.told.entry(kind).or_insert(()).is_fresh() {
+        return;
+    }
     let lost = edge.attempts.lost.get(&identity);
     let retry_after = lost.and_then(|lost| next_try(&lost.encoder, lost.at.elapsed()));
     let edge = Arc::clone(edge);

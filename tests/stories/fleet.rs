@@ -18,6 +18,7 @@ mod slow {
     mod reaper;
     mod redis;
     mod resets;
+    mod storm;
 }
 
 /// A hang guard: so many times what is promised.

@@ -140,6 +140,7 @@ async fn by_mistake(stack: &Stack, key: &str) -> Result<()> {
     let create = Body::json(&CreateChannel {
         name: format!("live with {key}"),
         grace_seconds: None,
+        limits: None,
     })?;
     let channel = format!("/v1/channels/{}", stack.channel());
     for (method, path, body, status) in [

@@ -5,6 +5,8 @@ use domain::status::{Shown, Status as DomainStatus};
 use domain::{ChannelId, EdgeId, SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
+pub use crate::limits::{Limits, UpdateLimits};
+
 /// Largest request body that any call takes, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
@@ -17,6 +19,9 @@ pub struct CreateChannel {
     /// How long a dropped stream may come back as the same session, 1 to 60.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_seconds: Option<u64>,
+    /// What it may be published with; without limits where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
 }
 
 /// `PATCH /v1/channels/{id}`: what is absent stays.
@@ -29,6 +34,13 @@ pub struct UpdateChannel {
     /// A new grace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_seconds: Option<u64>,
+    /// Other limits; null lifts all of them. A stream that is live is judged by them at once.
+    #[serde(
+        default,
+        deserialize_with = "crate::limits::present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub limits: Option<Option<UpdateLimits>>,
 }
 
 /// A channel and whether it is live.
@@ -43,6 +55,8 @@ pub struct Channel {
     pub name: String,
     /// How long a dropped stream may come back as the same session.
     pub grace_seconds: u64,
+    /// What it may be published with.
+    pub limits: Limits,
     /// The region whose store decides for it.
     pub region: String,
     /// When it was made.

@@ -7,6 +7,7 @@
 pub mod endpoints;
 pub mod event;
 pub mod http;
+mod limits;
 pub mod peer;
 pub mod problem;
 pub mod websocket;

@@ -5,8 +5,8 @@ use contract::endpoints::{self, Endpoints};
 use contract::event::{Event, EventKind};
 use contract::http::{
     Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Hold, Ingest, IngestEndpoint,
-    Ingests, KeyReport, MaskedStreamCredential, Metrics, Page, ResetStreamKey, Session, Status,
-    StatusWord, StreamCredential, UpdateChannel, WebsocketTicket,
+    Ingests, KeyReport, Limits, MaskedStreamCredential, Metrics, Page, ResetStreamKey, Session,
+    Status, StatusWord, StreamCredential, UpdateChannel, UpdateLimits, WebsocketTicket,
 };
 use contract::peer::{HolderWord, OutageAnswer, OutageRequest, YieldAnswer, YieldRequest};
 use contract::problem::{Code, Problem};
@@ -43,6 +43,11 @@ fn channel() -> Channel {
         user_id: user(),
         name: "Saturday show".into(),
         grace_seconds: 10,
+        limits: Limits {
+            allowed_networks: vec!["192.0.2.0/24".into()],
+            maximum_bitrate_kbps: Some(6_000),
+            maximum_resolution: None,
+        },
         region: "local".into(),
         created_at: MOMENT,
         is_live: true,
@@ -234,6 +239,7 @@ fn the_shape_of_requests() {
     let create = CreateChannel {
         name: "Saturday show".into(),
         grace_seconds: Some(10),
+        limits: None,
     };
     assert_json_snapshot!("create_channel", create);
     assert_json_snapshot!("update_nothing", UpdateChannel::default());
@@ -271,6 +277,29 @@ fn a_request_with_a_field_that_nobody_knows_is_refused() {
     assert!(serde_json::from_str::<UpdateChannel>(r#"{"userId":"x"}"#).is_err());
     assert!(serde_json::from_str::<ResetStreamKey>(r#"{"streamKey":"x"}"#).is_err());
     assert!(serde_json::from_str::<Disconnect>(r#"{"hold":1}"#).is_err());
+}
+
+#[test]
+fn a_change_tells_what_stays_from_what_is_cleared() {
+    let read = |body: &str| serde_json::from_str::<UpdateChannel>(body).unwrap().limits;
+    assert_eq!(read("{}"), None);
+    assert_eq!(read(r#"{"limits":null}"#), Some(None));
+    assert_eq!(
+        read(r#"{"limits":{}}"#),
+        Some(Some(UpdateLimits::default()))
+    );
+    let cleared = r#"{"limits":{"allowedNetworks":null,"maximumBitrateKbps":6000}}"#;
+    let expected = UpdateLimits {
+        allowed_networks: Some(None),
+        maximum_bitrate_kbps: Some(Some(6_000)),
+        maximum_resolution: None,
+    };
+    assert_eq!(read(cleared), Some(Some(expected.clone())));
+    let update = UpdateChannel {
+        limits: Some(Some(expected)),
+        ..UpdateChannel::default()
+    };
+    assert_eq!(serde_json::to_string(&update).unwrap(), cleared);
 }
 
 #[test]

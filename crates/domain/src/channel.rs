@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::limits::{BITRATES, MAX_NETWORKS, SIDES};
 use crate::stream_key::redacted;
-use crate::{ChannelId, Timestamp, UserId};
+use crate::{ChannelId, Limits, Timestamp, UserId};
 
 /// Longest name of a channel, in characters.
 pub const MAX_NAME_CHARACTERS: usize = 100;
@@ -27,6 +28,8 @@ pub struct Channel {
     pub name: String,
     /// How long a dropped stream may come back as the same session.
     pub grace: Duration,
+    /// What it may be published with.
+    pub limits: Limits,
     /// The region whose store decides for it; fixed at creation.
     pub region: String,
     /// When it was made.
@@ -52,6 +55,7 @@ impl Channel {
         let settings = [
             ("name", self.name != new.name),
             ("graceSeconds", self.grace != new.grace),
+            ("limits", self.limits != new.limits),
         ];
         let changed = settings.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(name, _)| name.to_owned()).collect()
@@ -108,6 +112,26 @@ pub enum InvalidSetting {
     /// Outside the bounds.
     #[error("holdSeconds must be between 1 and 86400")]
     Hold,
+    /// Too many, or one that is none.
+    #[error(
+        "allowedNetworks must be up to {MAX_NETWORKS} networks or addresses, such as 192.0.2.0/24 \
+         or 2001:db8::1"
+    )]
+    AllowedNetworks,
+    /// Outside the bounds.
+    #[error(
+        "maximumBitrateKbps must be between {} and {}",
+        BITRATES.start(),
+        BITRATES.end()
+    )]
+    MaximumBitrate,
+    /// No resolution, or outside the bounds.
+    #[error(
+        "maximumResolution must be like 1920x1080, with sides between {} and {}",
+        SIDES.start(),
+        SIDES.end()
+    )]
+    MaximumResolution,
 }
 
 /// Checks and trims a channel's name.

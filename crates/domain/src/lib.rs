@@ -20,6 +20,7 @@ pub mod encoder;
 pub mod event;
 pub mod id;
 pub mod lease;
+pub mod limits;
 pub mod live;
 pub mod metrics;
 mod moment;
@@ -30,6 +31,7 @@ pub mod stream_key;
 pub mod timestamp;
 
 pub use id::{AttemptId, ChannelId, ConnectionId, EdgeId, Owner, SessionId, UserId};
+pub use limits::Limits;
 pub use moment::Moment;
 pub use refusal::Refusal;
 pub use stream_key::{Fingerprint, FingerprintSecret, StreamKey, StreamKeyHash};

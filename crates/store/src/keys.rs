@@ -34,12 +34,12 @@ const CIPHERTEXT: &str = "ciphertext";
 const GATE: &str = "GATE";
 const KEY: &str = "KEY";
 
-/// Tries of a change of a key whose gate was changed by something else meanwhile.
-const MAX_GATE_TRIES: u32 = 4;
-/// Where META is in a transaction on keys.
+/// Tries of a change whose gate was changed by something else meanwhile.
+pub(crate) const MAX_GATE_TRIES: u32 = 4;
+/// Where META is in a transaction with the gate.
 const META_PLACE: usize = 0;
-/// Where GATE is in a transaction on keys.
-const GATE_PLACE: usize = 1;
+/// Where GATE is in it.
+pub(crate) const GATE_PLACE: usize = 1;
 
 /// A key that is to become a channel's current one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,8 +252,7 @@ impl Store {
                 return Ok(next);
             }
         }
-        let trouble = Trouble::new("TransactWriteItems", "the gate changes again and again");
-        Err(Error::Unavailable(trouble))
+        Err(gate_changes_again_and_again())
     }
 
     /// The current key, encrypted; None before the first.
@@ -295,8 +294,7 @@ impl Store {
                 }
             }
         }
-        let trouble = Trouble::new("TransactWriteItems", "the gate changes again and again");
-        Err(Error::Unavailable(trouble))
+        Err(gate_changes_again_and_again())
     }
 
     /// A failed condition counts as success where the channel shows this very key: an attempt was
@@ -411,7 +409,14 @@ fn current_key(seen: &Channel, new: &NewKey) -> Change {
         .set_some(PREVIOUS_KEY_HASH, seen.key_hash.as_ref().map(text))
 }
 
-fn bumped_gate(gate: &Gate, reset: Option<&Reset>) -> Change {
+pub(crate) fn gate_changes_again_and_again() -> Error {
+    Error::Unavailable(Trouble::new(
+        "changing a gate",
+        "it changes again and again",
+    ))
+}
+
+pub(crate) fn bumped_gate(gate: &Gate, reset: Option<&Reset>) -> Change {
     let next = gate.auth_version + 1;
     let change = Change::new()
         .when(AUTH_VERSION, number(gate.auth_version))

@@ -251,7 +251,7 @@ mod tests {
         );
         assert_eq!(
             complaint::<CreateChannel>("{\"name\":\"a\",\"colour\":1}"),
-            "unknown field at line 1, column 20: expected `name` or `graceSeconds`"
+            "unknown field at line 1, column 20: expected one of `name`, `graceSeconds`, `limits`"
         );
         assert_eq!(
             complaint::<ResetStreamKey>("{\"overlapSeconds\":\"soon\"}"),

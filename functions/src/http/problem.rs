@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use contract::problem::{Code, Problem as Body};
 
 use crate::chain::Chain;
+use crate::keyring;
 use crate::service::Error;
 
 /// When an address that sent too much may try again: what it sends is counted by the minute.
@@ -115,6 +116,11 @@ impl From<Error> for Problem {
             Error::Unavailable(_) => {
                 tracing::warn!(error = %Chain(&error), "store unavailable");
                 problem(Code::Unavailable, "the store is away; try again")
+            }
+            Error::Keyring(keyring::Error::Unavailable(_)) => {
+                tracing::warn!(error = %Chain(&error), "KMS unavailable");
+                let detail = "stream keys cannot be sealed or opened now; try again";
+                problem(Code::Unavailable, detail)
             }
             Error::Store(_) | Error::Keyring(_) => {
                 tracing::error!(error = %Chain(&error), "request failed");

@@ -12,8 +12,9 @@ use futures_util::future::try_join_all;
 use store::Store;
 use store::cache::Cache;
 
+use super::hold::announce;
 use super::idempotency::{Repeatable, unreadable_resource};
-use super::{Error, credential, status};
+use super::{Error, credential, limits, status};
 use crate::{Api, Caller};
 
 /// Most channels of one user: far above what one person streams on, and few enough for one
@@ -58,6 +59,7 @@ async fn make(
         grace: request
             .grace_seconds
             .map_or(Ok(api.settings.default_grace), parse_grace)?,
+        limits: limits::parse(&request.limits.clone().unwrap_or_default())?,
         region: api.settings.region.clone(),
         created_at: now,
         key_version: 0,
@@ -126,12 +128,16 @@ pub(crate) async fn update(
     let grace = request.grace_seconds.map(parse_grace).transpose()?;
     let seen = owned(&api.store, &caller.user_id, channel_id).await?;
     let new = Channel {
+        limits: limits::changed(&seen.limits, request.limits.as_ref())?,
         name: name.unwrap_or_else(|| seen.name.clone()),
         grace: grace.unwrap_or(seen.grace),
         ..seen.clone()
     };
-    if new != seen {
-        api.store.update_channel(&seen, &new, now).await?;
+    if new != seen
+        && let Some(auth_version) = api.store.update_channel(&seen, &new, now).await?
+    {
+        // The edge that has a stream of it judges that by the new limits.
+        announce(api, channel_id, auth_version).await;
     }
     Ok(whole(&api.store, new).await?.view(now))
 }
@@ -220,6 +226,7 @@ fn view(channel: &Channel, gate: &Gate, live: Option<&Item>, now: Timestamp) -> 
         user_id: channel.user_id.clone(),
         name: channel.name.clone(),
         grace_seconds: channel.grace.as_secs(),
+        limits: channel.limits.clone().into(),
         region: channel.region.clone(),
         created_at: channel.created_at,
         is_live: status.shown == Shown::Live,

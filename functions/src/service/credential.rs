@@ -53,7 +53,7 @@ async fn first_key(
     if channel.key_hash.is_some() {
         return Err(Error::StreamKeyExists);
     }
-    let (key, new) = new_key(api, channel, now)?;
+    let (key, new) = new_key(api, channel, now).await?;
     let added = api.store.add_first_key(channel, &new).await;
     let auth_version = added.map_err(|error| match error {
         store::Error::Conflict => Error::StreamKeyExists,
@@ -98,7 +98,7 @@ async fn next_key(
     if channel.key_hash.is_none() {
         return Err(Error::NoStreamKey);
     }
-    let (key, new) = new_key(api, channel, now)?;
+    let (key, new) = new_key(api, channel, now).await?;
     let reset = Reset {
         overlap_until: (!overlap.is_zero()).then(|| now + overlap),
         now,
@@ -160,7 +160,8 @@ async fn present_key(
     }
     let key = api
         .keyring
-        .open(&channel.id, sealed.version, &sealed.ciphertext)?;
+        .open(&channel.id, sealed.version, &sealed.ciphertext)
+        .await?;
     let revealed = Event {
         channel_id: channel.id.clone(),
         id: format!("reveal.{}", time_ordered(now, rand::random())),
@@ -191,11 +192,15 @@ pub(crate) async fn masked_view(
 }
 
 /// Draws a key from the operating system and prepares what is kept of it.
-fn new_key(api: &Api, channel: &Channel, now: Timestamp) -> Result<(StreamKey, NewKey), Error> {
+async fn new_key(
+    api: &Api,
+    channel: &Channel,
+    now: Timestamp,
+) -> Result<(StreamKey, NewKey), Error> {
     let mut random = OsRng.unwrap_err();
     let key = StreamKey::generate(|bytes| random.fill_bytes(bytes));
     let version = channel.key_version + 1;
-    let ciphertext = api.keyring.seal(&channel.id, version, &key)?;
+    let ciphertext = api.keyring.seal(&channel.id, version, &key).await?;
     let new = NewKey {
         hash: key.hash(),
         public_id: public_id(random.next_u32().to_le_bytes()),

@@ -1,6 +1,7 @@
 //! Disconnect and hold: what is live ends, and nothing gets in for a while.
 //!
-//! The gate is written first and announced after; the edge that has the publisher cuts it.
+//! The gate is written first; then the cache is told, which makes refusals cheap, and then the edges,
+//! of which the one that has the publisher cuts it.
 
 use contract::http::{Disconnect, Hold};
 use domain::channel::parse_hold;
@@ -26,6 +27,10 @@ pub(crate) async fn disconnect(
     let make = async |until: &str| {
         let hold = view(channel_id, until)?;
         let auth_version = api.store.hold(channel_id, hold.hold_until, now).await?;
+        let until = Some(hold.hold_until);
+        api.cache
+            .remember_hold(channel_id, auth_version, until)
+            .await;
         announce(api, channel_id, auth_version).await;
         tracing::info!(%channel_id, user_id = %caller.user_id, until = %hold.hold_until, "channel held");
         Ok(hold)
@@ -51,6 +56,9 @@ pub(crate) async fn lift(
         return Ok(());
     }
     let auth_version = api.store.lift_hold(channel_id, now).await?;
+    api.cache
+        .remember_hold(channel_id, auth_version, None)
+        .await;
     announce(api, channel_id, auth_version).await;
     tracing::info!(%channel_id, user_id = %caller.user_id, "hold lifted");
     Ok(())

@@ -9,6 +9,7 @@ pub(crate) mod fanout;
 pub(crate) mod hold;
 pub(crate) mod idempotency;
 pub(crate) mod ingest;
+mod limits;
 pub(crate) mod reaper;
 pub(crate) mod report;
 pub(crate) mod session;
@@ -96,6 +97,9 @@ impl From<InvalidSetting> for Error {
             InvalidSetting::Grace => "graceSeconds",
             InvalidSetting::KeyOverlap => "overlapSeconds",
             InvalidSetting::Hold => "holdSeconds",
+            InvalidSetting::AllowedNetworks => "limits.allowedNetworks",
+            InvalidSetting::MaximumBitrate => "limits.maximumBitrateKbps",
+            InvalidSetting::MaximumResolution => "limits.maximumResolution",
         };
         Self::InvalidValue {
             field,

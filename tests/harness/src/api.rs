@@ -4,7 +4,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use contract::event::Event;
 use contract::http::{
     Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Hold, MaskedStreamCredential,
-    Page, ResetStreamKey, Session, Status, StreamCredential, UpdateChannel, WebsocketTicket,
+    Page, ResetStreamKey, Session, Status, StreamCredential, UpdateChannel, UpdateLimits,
+    WebsocketTicket,
 };
 use contract::problem::{CONTENT_TYPE, Problem};
 use domain::{ChannelId, UserId};
@@ -267,6 +268,7 @@ impl Api {
         let body = Body::json(&CreateChannel {
             name: name.to_owned(),
             grace_seconds: None,
+            limits: None,
         })?;
         self.send(Method::POST, "/v1/channels", body).await?.ok()
     }
@@ -284,6 +286,24 @@ impl Api {
         self.send(Method::PATCH, &path, Body::json(&update)?)
             .await?
             .ok()
+    }
+
+    /// Changes the channel's limits; None lifts all of them.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn set_limits(
+        &self,
+        channel: &ChannelId,
+        limits: Option<UpdateLimits>,
+    ) -> Result<Channel> {
+        let update = UpdateChannel {
+            limits: Some(limits),
+            ..UpdateChannel::default()
+        };
+        let path = format!("/v1/channels/{channel}");
+        let answer = self.send(Method::PATCH, &path, Body::json(&update)?);
+        answer.await?.ok()
     }
 
     /// The masked view of the channel's key.

@@ -10,6 +10,8 @@ mod faults;
 mod keys;
 mod live;
 mod logs;
+#[cfg(feature = "elasticache")]
+mod lookup;
 mod redis_server;
 mod requests;
 mod streams;

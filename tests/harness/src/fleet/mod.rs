@@ -266,6 +266,14 @@ impl Fleet {
         self.redis.as_ref().context("this fleet has no Redis")
     }
 
+    /// The same, to do something to it.
+    ///
+    /// # Errors
+    /// When there is none (any more).
+    pub fn redis_mut(&mut self) -> Result<&mut Redis> {
+        self.redis.as_mut().context("this fleet has no Redis")
+    }
+
     /// Takes the shared cache away at once.
     ///
     /// # Errors
