@@ -17,6 +17,7 @@ struct Witness {
 
 impl Witness {
     /// Waits for the next event, which must be this one.
+    #[allow(clippy::print_stdout, reason = "figures are for a person to read")]
     async fn sees(&mut self, what: &str, since: Instant) -> Result<EventKind> {
         let (at, event) = self.dashboard.expect_event(&self.channel, HANG).await?;
         println!("{what}: told {:?} after it was done", at - since);
