@@ -130,9 +130,7 @@ impl Stack {
         let url = listeners.url.clone();
         let (http, dynamodb) = listeners.serve(routes, options, &shared.database);
         let background = Background::default();
-        background
-            .start(&shared, &functions, options, &state, &page)
-            .await;
+        background.start(&shared, &functions, &state, &page).await;
         let banner = banner(options, &endpoints, demo, &page);
         let mut stack = Self {
             edges,
@@ -244,29 +242,21 @@ impl Listening {
 }
 
 impl Background {
-    async fn start(
-        &self,
-        shared: &Shared,
-        functions: &Functions,
-        options: &Options,
-        state: &State,
-        page: &Page,
-    ) {
+    async fn start(&self, shared: &Shared, functions: &Functions, state: &State, page: &Page) {
         let start = match shared.database {
             Database::Embedded(_) => Start::Oldest,
             Database::Remote(_) => Start::Latest,
         };
         let sdk = shared.database.sdk_config().await;
-        let changes = ChangeStream::new(
-            aws_sdk_dynamodbstreams::Client::new(&sdk),
-            format!("{}live", options.table_prefix),
-            functions.status_fanout.clone(),
-            Positions::open(state.directory()),
-            start,
-        );
+        let streams = aws_sdk_dynamodbstreams::Client::new(&sdk);
+        for table in shared.store.streamed_tables() {
+            let positions = Positions::open(state.directory(), &table);
+            let (streams, function) = (streams.clone(), functions.status_fanout.clone());
+            let changes = ChangeStream::new(streams, table, function, positions, start);
+            self.tasks.spawn(changes.run(self.shutdown.clone()));
+        }
         let reaper = functions.reaper.clone();
         let database = shared.database.clone();
-        self.tasks.spawn(changes.run(self.shutdown.clone()));
         self.tasks
             .spawn(schedule::run(reaper, database, self.shutdown.clone()));
         self.tasks.spawn(page.clone().build(self.shutdown.clone()));

@@ -1,32 +1,51 @@
 """What no description can say of this API, and one check more."""
 
+import ipaddress
+import itertools
 import json
 import os
-import urllib.parse
+import urllib.error
 import urllib.request
 
 import schemathesis
+from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 BASE = os.environ["STREAM_SYNC_API_BASE"]
 TOKEN = os.environ["STREAM_SYNC_API_TOKEN"]
 
+requests = itertools.count()
+
+
+def network(address):
+    """The address itself, or a network around it."""
+    bits = ipaddress.ip_address(address).max_prefixlen
+    return st.one_of(st.just(str(address)), st.integers(0, bits).map(lambda some: f"{address}/{some}"))
+
+
+schemathesis.openapi.format("ip-network", st.ip_addresses().flatmap(network))
+
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Only a list knows its cursors: a request that is to be good asks with one of them.
+    """Gives a request that is to be good what is good beyond its form; a bad one stays as it is.
 
-    No schema tells a cursor from another text of its form, which the API refuses, and rightly. A
-    request that is to be bad keeps what was made up.
+    - Only a list knows its cursors. Another text of their form is refused, and rightly.
+    - The event log is read by `after` or by `cursor`; OpenAPI has no word for "not both".
+    - An `Idempotency-Key` is for one request; made-up ones are alike sooner or later.
     """
-    is_good = case.meta is not None and case.meta.generation.mode == GenerationMode.POSITIVE
-    if not is_good or "cursor" not in (case.query or {}):
+    if case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE:
         return
-    cursor = cursor_of(case.formatted_path)
-    if cursor is None:
-        del case.query["cursor"]
-    else:
-        case.query["cursor"] = cursor
+    query = case.query or {}
+    if "after" in query:
+        query.pop("cursor", None)
+    if "cursor" in query:
+        query["cursor"] = cursor_of(case.formatted_path)
+        if query["cursor"] is None:
+            del query["cursor"]
+    for name in case.headers or {}:
+        if name.lower() == "idempotency-key":
+            case.headers[name] = f"{case.headers[name][:200]}-{next(requests)}"
 
 
 def cursor_of(path):

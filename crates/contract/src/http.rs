@@ -1,13 +1,14 @@
 //! Bodies of the HTTP API (`/v1`).
 
-use domain::channel::{MAX_GRACE, MAX_KEY_OVERLAP, MAX_NAME_CHARACTERS};
+use domain::channel::{MAX_GRACE, MAX_HOLD, MAX_KEY_OVERLAP, MAX_NAME_CHARACTERS};
 use domain::metrics::Metrics as Sample;
 use domain::status::{Shown, Status as DomainStatus};
 use domain::{ChannelId, EdgeId, SessionId, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::whole;
+pub use crate::limits::{Limits, UpdateLimits};
+use crate::reading;
 
 /// Largest request body that any call takes, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -36,10 +37,17 @@ pub struct CreateChannel {
     #[schemars(range(min = 1, max = MAX_GRACE.as_secs()))]
     #[serde(
         default,
-        deserialize_with = "whole::optional",
+        deserialize_with = "reading::whole_or_null",
         skip_serializing_if = "Option::is_none"
     )]
     pub grace_seconds: Option<u64>,
+    /// What it may be published with; without limits where this is absent.
+    #[serde(
+        default,
+        deserialize_with = "reading::object_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub limits: Option<Limits>,
 }
 
 /// `PATCH /v1/channels/{id}`: what is absent stays.
@@ -54,10 +62,17 @@ pub struct UpdateChannel {
     #[schemars(range(min = 1, max = MAX_GRACE.as_secs()))]
     #[serde(
         default,
-        deserialize_with = "whole::optional",
+        deserialize_with = "reading::whole_or_null",
         skip_serializing_if = "Option::is_none"
     )]
     pub grace_seconds: Option<u64>,
+    /// Other limits; null lifts all of them. A stream that is live is judged by them at once.
+    #[serde(
+        default,
+        deserialize_with = "reading::given_object_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub limits: Option<Option<UpdateLimits>>,
 }
 
 /// A channel and whether it is live.
@@ -73,6 +88,8 @@ pub struct Channel {
     /// How long a dropped stream may come back as the same session, in seconds.
     #[schemars(range(min = 1, max = MAX_GRACE.as_secs()))]
     pub grace_seconds: u64,
+    /// What it may be published with.
+    pub limits: Limits,
     /// The region whose store decides for it.
     pub region: String,
     /// When it was made.
@@ -85,6 +102,8 @@ pub struct Channel {
     pub ingest_server_id: Option<EdgeId>,
     /// Whether it has a stream key.
     pub has_stream_key: bool,
+    /// Until when no publish is let in; null where there is no hold.
+    pub hold_until: Option<Timestamp>,
 }
 
 /// One page of a list.
@@ -138,6 +157,49 @@ pub struct MaskedStreamCredential {
     pub ingest_url: String,
     /// When the key was made.
     pub created_at: Timestamp,
+    /// When it was reported as leaked: it starts no publish any more, and a reset gives a new one.
+    pub retired_at: Option<Timestamp>,
+}
+
+/// `POST /v1/channels/{id}/disconnect`; an empty body means the default.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Disconnect {
+    /// For how long no publish is let in, in seconds.
+    #[schemars(range(min = 1, max = MAX_HOLD.as_secs()))]
+    #[serde(deserialize_with = "reading::whole")]
+    pub hold_seconds: u64,
+}
+
+impl Default for Disconnect {
+    /// A minute: long enough to be noticed at an encoder that comes back by itself.
+    fn default() -> Self {
+        Self { hold_seconds: 60 }
+    }
+}
+
+/// A channel that lets no publish in for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// Until when.
+    pub hold_until: Timestamp,
+}
+
+/// `POST /v1/key-reports`: somebody found a stream key where it should not be.
+#[derive(Clone, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyReport {
+    /// The whole key.
+    pub stream_key: String,
+}
+
+impl std::fmt::Debug for KeyReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyReport(..)")
+    }
 }
 
 /// `POST /v1/channels/{id}/stream-key/reset`; an empty body means the defaults.
@@ -146,7 +208,7 @@ pub struct MaskedStreamCredential {
 pub struct ResetStreamKey {
     /// For how long the old key may go on starting publishes, in seconds.
     #[schemars(range(max = MAX_KEY_OVERLAP.as_secs()))]
-    #[serde(default, deserialize_with = "whole::required")]
+    #[serde(default, deserialize_with = "reading::whole")]
     pub overlap_seconds: u64,
     /// Whether a live session is cut within 1 s; else it goes on until it drops.
     #[serde(default)]

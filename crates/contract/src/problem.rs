@@ -58,6 +58,14 @@ pub enum Code {
     TooManyChannels,
     /// 409: the channel is live; end the stream first.
     ChannelIsLive,
+    /// 409: the stream key was reported as leaked and is dead; reset it.
+    StreamKeyRetired,
+    /// 409: a request with the same `Idempotency-Key` is still being worked on; try again.
+    RequestInFlight,
+    /// 422: the `Idempotency-Key` was used for another request.
+    IdempotencyKeyReused,
+    /// 429: too many of these from one address; try again after `Retry-After`.
+    TooManyRequests,
     /// 500: our fault; the log says more.
     Internal,
     /// 503: the store is away; try again.
@@ -77,10 +85,13 @@ impl Code {
             | Self::NoStreamKey
             | Self::Conflict
             | Self::TooManyChannels
-            | Self::ChannelIsLive => 409,
+            | Self::ChannelIsLive
+            | Self::StreamKeyRetired
+            | Self::RequestInFlight => 409,
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
-            Self::InvalidValue => 422,
+            Self::InvalidValue | Self::IdempotencyKeyReused => 422,
+            Self::TooManyRequests => 429,
             Self::Internal => 500,
             Self::Unavailable => 503,
         }
@@ -98,6 +109,7 @@ impl Code {
             413 => "Content Too Large",
             415 => "Unsupported Media Type",
             422 => "Unprocessable Content",
+            429 => "Too Many Requests",
             503 => "Service Unavailable",
             _ => "Internal Server Error",
         }

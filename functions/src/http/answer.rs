@@ -23,6 +23,10 @@ pub(super) struct CreatedAt<T> {
     pub(super) body: T,
 }
 
+/// 202: it is heard, and no more is said.
+#[derive(Debug)]
+pub(super) struct Accepted;
+
 /// 204: it is done, and there is nothing to say.
 #[derive(Debug)]
 pub(super) struct NoContent;
@@ -52,6 +56,18 @@ impl<T: JsonSchema> Answers for CreatedAt<T> {
         let path = json!({ "type": "string", "format": "uri-reference", "pattern": "^/v1/" });
         let words = "The path of what was made.";
         operation.answers_with_header(201, "Location", words, path);
+    }
+}
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        StatusCode::ACCEPTED.into_response()
+    }
+}
+
+impl Answers for Accepted {
+    fn describe(operation: &mut Operation, _: &mut Schemas) {
+        operation.answers(StatusCode::ACCEPTED, None);
     }
 }
 

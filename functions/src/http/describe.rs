@@ -119,17 +119,10 @@ impl Schemas {
         self.written.subschema_for::<T>().into()
     }
 
-    /// All that were referred to. A type that is both read and written looks the same in both.
-    pub(super) fn take(&mut self) -> Map<String, Value> {
-        let mut all = self.read.take_definitions(true);
-        for (name, schema) in self.written.take_definitions(true) {
-            let read = all.insert(name, schema.clone());
-            debug_assert!(
-                read.is_none_or(|read| read == schema),
-                "one name, two schemas"
-            );
-        }
-        all
+    /// All that were referred to by name: of what is read, and of what is written.
+    pub(super) fn take(mut self) -> (Map<String, Value>, Map<String, Value>) {
+        let read = self.read.take_definitions(true);
+        (read, self.written.take_definitions(true))
     }
 }
 
@@ -145,6 +138,13 @@ impl Operation {
     pub(super) fn takes_from_query(&mut self, name: &str, words: &str, schema: Value) {
         self.parameters.push(json!({
             "name": name, "in": "query", "description": words, "schema": schema,
+        }));
+    }
+
+    /// There may be a header of this name.
+    pub(super) fn takes_from_header(&mut self, name: &str, words: &str, schema: Value) {
+        self.parameters.push(json!({
+            "name": name, "in": "header", "description": words, "schema": schema,
         }));
     }
 
@@ -187,6 +187,10 @@ impl Operation {
                 });
             let spelled = json!(code).as_str().unwrap_or_default().to_owned();
             refusal.codes.insert(spelled);
+            if matches!(code, Code::TooManyRequests) {
+                let seconds = json!({ "type": "integer", "minimum": 1 });
+                self.answers_with_header(429, "Retry-After", "In seconds.", seconds);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The description of the API (OpenAPI 3.1): what it says beside its operations, and its serving.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::http::StatusCode;
 use ::http::header::CONTENT_TYPE;
@@ -14,6 +14,9 @@ use super::describe::{Answers, JSON, Operation, Schemas};
 
 /// The name of the one way to say who calls.
 pub(super) const TOKEN: &str = "token";
+
+/// Ends the name of what callers send, where they are sent it in another form.
+const SENT: &str = "Sent";
 
 /// What a caller knows before the first call.
 const WORDS: &str = "\
@@ -38,6 +41,7 @@ impl Document {
     pub(super) fn new(mut paths: Paths, mut schemas: Schemas) -> Self {
         link(&mut paths);
         let elsewhere = answers_of_no_operation(&mut schemas);
+        let schemas = components(&mut paths, schemas);
         let document = json!({
             "openapi": "3.1.0",
             "info": {
@@ -50,7 +54,7 @@ impl Document {
             "paths": paths,
             "components": {
                 "responses": elsewhere,
-                "schemas": schemas.take(),
+                "schemas": schemas,
                 "securitySchemes": { TOKEN: {
                     "type": "http",
                     "scheme": "bearer",
@@ -60,6 +64,50 @@ impl Document {
             },
         });
         Self(document.to_string().into())
+    }
+}
+
+/// The schemas by name. What is read in another form than it is written has a name for each.
+fn components(paths: &mut Paths, schemas: Schemas) -> Map<String, Value> {
+    let (read, mut all) = schemas.take();
+    let other = |(name, schema): &(&String, &Value)| all.get(*name).is_some_and(|it| it != *schema);
+    let others: BTreeSet<_> = read
+        .iter()
+        .filter(other)
+        .map(|(name, _)| name.clone())
+        .collect();
+    let operations = paths.values_mut().flat_map(|methods| methods.values_mut());
+    for request in operations.filter_map(|operation| operation.get_mut("requestBody")) {
+        rename(request, &others);
+    }
+    for (mut name, mut schema) in read {
+        rename(&mut schema, &others);
+        if others.contains(&name) {
+            name.push_str(SENT);
+        }
+        let written = all.insert(name, schema.clone());
+        debug_assert!(
+            written.is_none_or(|written| written == schema),
+            "one name, two schemas"
+        );
+    }
+    all
+}
+
+fn rename(value: &mut Value, others: &BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(reference)) = fields.get_mut("$ref")
+                && others
+                    .iter()
+                    .any(|name| reference.rsplit('/').next() == Some(name))
+            {
+                reference.push_str(SENT);
+            }
+            fields.values_mut().for_each(|field| rename(field, others));
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| rename(value, others)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

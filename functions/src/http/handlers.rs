@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
+use ::contract::event::Event;
 use axum::extract::State;
 use axum::{Extension, Json as Answer};
 use contract::http as contract;
 
-use super::answer::{Created, CreatedAt, NoContent};
+use super::answer::{Accepted, Created, CreatedAt, NoContent};
 use super::authenticate::Call;
-use super::extract::{Channel, Json, OptionalJson, Paging};
+use super::body::{Json, OptionalJson};
+use super::event::Now;
+use super::extract::{Channel, Idempotency, SourceAddress};
 use super::problem::Problem;
+use super::query::{EventPaging, Paging};
 use crate::Api;
-use crate::service::{channel, credential, ingest, session, status, ticket};
+use crate::service::idempotency::Repeatable;
+use crate::service::{channel, credential, event, hold, ingest, report, session, status, ticket};
 
 type Services = State<Arc<Api>>;
 type Result<T> = std::result::Result<T, Problem>;
@@ -27,9 +32,11 @@ pub(super) async fn health() -> Answer<contract::Health> {
 pub(super) async fn create_channel(
     State(api): Services,
     Extension(call): Extension<Call>,
+    Idempotency(key): Idempotency,
     Json(request): Json<contract::CreateChannel>,
 ) -> Result<CreatedAt<contract::Channel>> {
-    let body = channel::create(&api, &call.caller, &request, call.now).await?;
+    let repeatable = Repeatable::new(&call.caller, key, "create", "", &request);
+    let body = channel::create(&api, &call.caller, &request, &repeatable, call.now).await?;
     let location = format!("/v1/channels/{}", body.id);
     Ok(CreatedAt { location, body })
 }
@@ -85,8 +92,10 @@ pub(super) async fn generate_stream_key(
     State(api): Services,
     Extension(call): Extension<Call>,
     Channel(id): Channel,
+    Idempotency(key): Idempotency,
 ) -> Result<Created<contract::StreamCredential>> {
-    let credential = credential::generate(&api, &call.caller, &id, call.now).await?;
+    let repeatable = Repeatable::new(&call.caller, key, "generate", id.as_str(), &());
+    let credential = credential::generate(&api, &call.caller, &id, &repeatable, call.now).await?;
     Ok(Created(credential))
 }
 
@@ -94,10 +103,46 @@ pub(super) async fn reset_stream_key(
     State(api): Services,
     Extension(call): Extension<Call>,
     Channel(id): Channel,
+    Idempotency(key): Idempotency,
     OptionalJson(request): OptionalJson<contract::ResetStreamKey>,
 ) -> Result<Answer<contract::StreamCredential>> {
-    let credential = credential::reset(&api, &call.caller, &id, &request, call.now).await?;
+    let Call { caller, now } = call;
+    let repeatable = Repeatable::new(&caller, key, "reset", id.as_str(), &request);
+    let credential = credential::reset(&api, &caller, &id, &request, &repeatable, now).await?;
     Ok(Answer(credential))
+}
+
+pub(super) async fn disconnect(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+    Idempotency(key): Idempotency,
+    OptionalJson(request): OptionalJson<contract::Disconnect>,
+) -> Result<Answer<contract::Hold>> {
+    let Call { caller, now } = call;
+    let repeatable = Repeatable::new(&caller, key, "disconnect", id.as_str(), &request);
+    let hold = hold::disconnect(&api, &caller, &id, &request, &repeatable, now).await?;
+    Ok(Answer(hold))
+}
+
+pub(super) async fn lift_hold(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+) -> Result<NoContent> {
+    hold::lift(&api, &call.caller, &id, call.now).await?;
+    Ok(NoContent)
+}
+
+/// Takes the word of whoever found a key; needs no token.
+pub(super) async fn report_key(
+    State(api): Services,
+    Extension(Now(now)): Extension<Now>,
+    SourceAddress(address): SourceAddress,
+    Json(request): Json<contract::KeyReport>,
+) -> Result<Accepted> {
+    report::report(&api, &request.stream_key, &address, now).await?;
+    Ok(Accepted)
 }
 
 pub(super) async fn reveal_stream_key(
@@ -105,7 +150,7 @@ pub(super) async fn reveal_stream_key(
     Extension(call): Extension<Call>,
     Channel(id): Channel,
 ) -> Result<Answer<contract::StreamCredential>> {
-    let credential = credential::reveal(&api, &call.caller, &id).await?;
+    let credential = credential::reveal(&api, &call.caller, &id, call.now).await?;
     Ok(Answer(credential))
 }
 
@@ -126,6 +171,16 @@ pub(super) async fn sessions(
 ) -> Result<Answer<contract::Page<contract::Session>>> {
     let cursor = paging.cursor.as_deref();
     let page = session::list(&api, &call.caller, &id, paging.limit, cursor).await?;
+    Ok(Answer(page))
+}
+
+pub(super) async fn events(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+    paging: EventPaging,
+) -> Result<Answer<contract::Page<Event>>> {
+    let page = event::list(&api, &call.caller, &id, paging.limit, &paging.part).await?;
     Ok(Answer(page))
 }
 

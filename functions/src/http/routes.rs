@@ -1,135 +1,188 @@
-//! Routes that cannot be without a description: adding one takes a handler that describes itself and
-//! the words for it, and both ends of it, the router and the description, are of this one call.
+//! The routes of the API: where each handler is, its name in programs, what it does, and the
+//! problems that its service comes upon. What it reads and answers is in its signature.
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::handler::Handler;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{self, MethodRouter};
-use contract::problem::Code;
-use serde_json::json;
+use contract::problem::Code::{
+    ChannelIsLive, Conflict, InvalidValue, NoStreamKey, NotFound, StreamKeyExists,
+    StreamKeyRetired, TooManyChannels, TooManyRequests,
+};
 
-use super::authenticate;
-use super::describe::{Described, Operation, Schemas};
-use super::document::{Document, Paths, TOKEN};
+use super::router::{Routes, operation};
+use super::{document, handlers};
 use crate::Api;
 
-/// Routes, and what there is to say of them.
-#[derive(Debug, Default)]
-pub(super) struct Routes {
-    router: Router<Arc<Api>>,
-    added: Vec<Added>,
-    schemas: Schemas,
+pub(super) fn routes(api: &Arc<Api>) -> Routes {
+    Routes::default()
+        .group("channels", channels)
+        .group("stream keys", stream_keys)
+        .group("holds", holds)
+        .group("what happens", what_happens)
+        .group("dashboards", dashboards)
+        // What is above needs a token, what is below does not.
+        .need_a_token(api)
+        .group("for everybody", for_everybody)
 }
 
-#[derive(Debug)]
-struct Added {
-    path: &'static str,
-    method: &'static str,
-    words: Words,
-    operation: Operation,
-    needs_a_token: bool,
+fn channels(routes: Routes) -> Routes {
+    routes
+        .get(
+            "/v1/channels",
+            handlers::list_channels,
+            operation("listChannels", "The caller's channels."),
+        )
+        .post(
+            "/v1/channels",
+            handlers::create_channel,
+            operation("createChannel", "Makes a channel.")
+                // Where it is repeated, and what it made is gone.
+                .may_refuse(&[NotFound])
+                .may_refuse(&[InvalidValue, TooManyChannels, Conflict]),
+        )
+        .get(
+            "/v1/channels/{id}",
+            handlers::read_channel,
+            operation("readChannel", "A channel, and whether it is live."),
+        )
+        .patch(
+            "/v1/channels/{id}",
+            handlers::update_channel,
+            operation("updateChannel", "Changes a channel's settings.")
+                .may_refuse(&[InvalidValue, Conflict]),
+        )
+        .delete(
+            "/v1/channels/{id}",
+            handlers::delete_channel,
+            operation("deleteChannel", "Removes a channel and its keys.")
+                .may_refuse(&[ChannelIsLive, Conflict]),
+        )
 }
 
-/// What no type says of an operation.
-#[derive(Debug)]
-pub(super) struct Words {
-    id: &'static str,
-    summary: &'static str,
-    refusals: Vec<Code>,
+fn stream_keys(routes: Routes) -> Routes {
+    routes
+        .get(
+            "/v1/channels/{id}/stream-key",
+            handlers::masked_stream_key,
+            operation("maskedStreamKey", "Which stream key there is, without it.")
+                .may_refuse(&[NoStreamKey]),
+        )
+        .post(
+            "/v1/channels/{id}/stream-key",
+            handlers::generate_stream_key,
+            operation("generateStreamKey", "Makes the channel's first stream key.").may_refuse(&[
+                StreamKeyExists,
+                StreamKeyRetired,
+                Conflict,
+            ]),
+        )
+        .post(
+            "/v1/channels/{id}/stream-key/reset",
+            handlers::reset_stream_key,
+            operation("resetStreamKey", "Puts a new stream key in place.").may_refuse(&[
+                InvalidValue,
+                NoStreamKey,
+                StreamKeyRetired,
+                Conflict,
+            ]),
+        )
+        .post(
+            "/v1/channels/{id}/stream-key/reveal",
+            handlers::reveal_stream_key,
+            operation(
+                "revealStreamKey",
+                "The stream key itself; it goes on record.",
+            )
+            .may_refuse(&[NoStreamKey, StreamKeyRetired, Conflict]),
+        )
 }
 
-/// An operation's name in programs, and what it does.
-pub(super) fn operation(id: &'static str, summary: &'static str) -> Words {
-    Words {
-        id,
-        summary,
-        refusals: Vec::new(),
-    }
+fn holds(routes: Routes) -> Routes {
+    routes
+        .post(
+            "/v1/channels/{id}/disconnect",
+            handlers::disconnect,
+            operation(
+                "disconnect",
+                "Ends what is live, and lets nobody in for a while.",
+            )
+            .may_refuse(&[InvalidValue, Conflict]),
+        )
+        .delete(
+            "/v1/channels/{id}/hold",
+            handlers::lift_hold,
+            operation("liftHold", "Lets publishers in again.").may_refuse(&[Conflict]),
+        )
 }
 
-impl Words {
-    /// The problems that its service comes upon; those of its arguments are known.
-    pub(super) fn may_refuse(mut self, codes: &[Code]) -> Self {
-        self.refusals.extend(codes);
-        self
-    }
+fn what_happens(routes: Routes) -> Routes {
+    routes
+        .get(
+            "/v1/channels/{id}/status",
+            handlers::status,
+            operation(
+                "channelStatus",
+                "The channel's status, and the last sample.",
+            ),
+        )
+        .get(
+            "/v1/channels/{id}/sessions",
+            handlers::sessions,
+            operation("listSessions", "The channel's broadcasts, newest first."),
+        )
+        .get(
+            "/v1/channels/{id}/events",
+            handlers::events,
+            operation(
+                "listEvents",
+                "The channel's event log, newest first or onwards.",
+            ),
+        )
 }
 
-macro_rules! methods {
-    ($($method:ident)*) => {
-        $(
-            pub(super) fn $method<H, T, I, O>(
-                self,
-                path: &'static str,
-                handler: H,
-                words: Words,
-            ) -> Self
-            where
-                H: Handler<T, Arc<Api>> + Described<I, O>,
-                T: 'static,
-            {
-                let route = routing::$method(handler);
-                self.add(path, stringify!($method), route, H::describe, words)
-            }
-        )*
-    };
+fn dashboards(routes: Routes) -> Routes {
+    routes
+        .get(
+            "/v1/ingest-endpoints",
+            handlers::ingest_endpoints,
+            operation(
+                "listIngestEndpoints",
+                "Where to publish to, the nearest first.",
+            ),
+        )
+        .post(
+            "/v1/websocket-tickets",
+            handlers::websocket_ticket,
+            operation(
+                "createWebsocketTicket",
+                "A ticket for one WebSocket connection.",
+            ),
+        )
 }
 
-impl Routes {
-    methods!(get post patch delete);
-
-    fn add(
-        mut self,
-        path: &'static str,
-        method: &'static str,
-        route: MethodRouter<Arc<Api>>,
-        describe: fn(&mut Operation, &mut Schemas),
-        words: Words,
-    ) -> Self {
-        let mut operation = Operation::default();
-        describe(&mut operation, &mut self.schemas);
-        self.router = self.router.route(path, route);
-        self.added.push(Added {
-            path,
-            method,
-            words,
-            operation,
-            needs_a_token: false,
-        });
-        self
-    }
-
-    /// Lets nobody without a valid token through to the routes so far.
-    pub(super) fn need_a_token(mut self, api: &Arc<Api>) -> Self {
-        for added in &mut self.added {
-            added.needs_a_token = true;
-            let operation = &mut added.operation;
-            operation.may_refuse(&[Code::Unauthenticated, Code::Unavailable]);
-            let scheme = json!({ "const": "Bearer" });
-            let words = "How to say who calls.";
-            operation.answers_with_header(401, "WWW-Authenticate", words, scheme);
-        }
-        let authenticate = from_fn_with_state(Arc::clone(api), authenticate::require);
-        self.router = self.router.route_layer(authenticate);
-        self
-    }
-
-    /// The router, and the description of all that is in it.
-    pub(super) fn finish(mut self) -> (Router<Arc<Api>>, Document) {
-        let mut paths = Paths::new();
-        for mut added in self.added {
-            added.operation.may_refuse(&added.words.refusals);
-            let mut object = added.operation.into_object(&mut self.schemas);
-            object.insert("operationId".into(), added.words.id.into());
-            object.insert("summary".into(), added.words.summary.into());
-            if added.needs_a_token {
-                object.insert("security".into(), json!([{ TOKEN: [] }]));
-            }
-            let methods = paths.entry(added.path).or_default();
-            methods.insert(added.method.into(), object.into());
-        }
-        (self.router, Document::new(paths, self.schemas))
-    }
+fn for_everybody(routes: Routes) -> Routes {
+    routes
+        .get(
+            "/v1/health",
+            handlers::health,
+            operation("health", "Says that the function runs."),
+        )
+        .get(
+            "/v1/openapi.json",
+            document::description,
+            operation("description", "This description."),
+        )
+        .post(
+            "/v1/key-reports",
+            handlers::report_key,
+            operation("reportKey", "Ends a stream key that was found somewhere.")
+                .may_refuse(&[TooManyRequests]),
+        )
+        .get(
+            "/ingests",
+            handlers::ingests,
+            operation(
+                "ingests",
+                "Where to publish to, as OBS reads it from Twitch.",
+            ),
+        )
 }

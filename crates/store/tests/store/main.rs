@@ -5,8 +5,13 @@ mod channels;
 mod dashboards;
 mod database;
 mod edges;
+mod events;
 mod faults;
 mod keys;
 mod live;
 mod logs;
+#[cfg(feature = "elasticache")]
+mod lookup;
 mod redis_server;
+mod requests;
+mod streams;
