@@ -348,7 +348,8 @@ fn in_process(name: &'static str, function: functions::Function) -> Function {
         let function = function.clone();
         async move {
             let answer = function.invoke(event).await;
-            answer.map_err(|error| error.to_string())
+            // With its causes, which only the operator may read.
+            answer.map_err(|error| format!("{:#}", anyhow::Error::from(error)))
         }
         .boxed()
     })
