@@ -11,8 +11,6 @@
 //! - Nobody reads or changes what is another user's; it is not even said to exist.
 //! - A stream key is in the answer to its owner and in no log line, error or panic message.
 //! - Whatever is sent to the HTTP API is answered with a problem of a stable code or with success.
-//!
-//! Absent on purpose: the OpenAPI document; it is to come.
 
 mod authenticator;
 mod chain;

@@ -2,11 +2,12 @@
 
 use domain::event::{Logged, What};
 use domain::{ChannelId, EdgeId, SessionId, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One event. The numbers of a channel begin at 1 and have no gap; one that is missing can be read
 /// again with `after=`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// Its place in the channel's log: the order in which events arrived.
@@ -23,7 +24,7 @@ pub struct Event {
 }
 
 /// What happened, and what there is to say about it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(
     tag = "type",
     rename_all = "snake_case",

@@ -10,4 +10,5 @@ pub mod http;
 mod limits;
 pub mod peer;
 pub mod problem;
+pub mod reading;
 pub mod websocket;

@@ -1,19 +1,22 @@
 //! Errors of the HTTP API: RFC 9457 problem details with a stable `code`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The media type that goes with [`Problem`].
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
 /// What the caller may read of an error.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 pub struct Problem {
     /// Always `about:blank`: `code` says which problem it is.
+    #[schemars(extend("const" = "about:blank"))]
     #[serde(rename = "type")]
     pub kind: String,
     /// The HTTP status in words.
     pub title: String,
     /// The HTTP status.
+    #[schemars(range(min = 400, max = 599))]
     pub status: u16,
     /// What is wrong with this request and what to do about it.
     pub detail: String,
@@ -25,8 +28,9 @@ pub struct Problem {
 }
 
 /// Stable codes of errors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ProblemCode")]
 pub enum Code {
     /// 401: no token, or one that is not valid here.
     Unauthenticated,

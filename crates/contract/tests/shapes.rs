@@ -4,9 +4,10 @@
 use contract::endpoints::{self, Endpoints};
 use contract::event::{Event, EventKind};
 use contract::http::{
-    Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Hold, Ingest, IngestEndpoint,
-    Ingests, KeyReport, Limits, MaskedStreamCredential, Metrics, Page, ResetStreamKey, Session,
-    Status, StatusWord, StreamCredential, UpdateChannel, UpdateLimits, WebsocketTicket,
+    Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Health, Hold, Ingest,
+    IngestEndpoint, Ingests, KeyReport, Limits, MaskedStreamCredential, Metrics, Page,
+    ResetStreamKey, Session, Status, StatusWord, StreamCredential, UpdateChannel, UpdateLimits,
+    WebsocketTicket,
 };
 use contract::peer::{HolderWord, OutageAnswer, OutageRequest, YieldAnswer, YieldRequest};
 use contract::problem::{Code, Problem};
@@ -232,6 +233,16 @@ fn the_shape_of_ingest_endpoints() {
     let secure = Some("rtmps://edge.example.com/live/{stream_key}");
     let ingests = vec![ingest(None), ingest(secure)];
     assert_json_snapshot!("as_obs_reads_it", Ingests { ingests });
+}
+
+#[test]
+fn the_shape_of_health() {
+    let health = Health {
+        status: "ok".into(),
+        version: "0.1.0".into(),
+    };
+    survives(&health);
+    assert_json_snapshot!(health);
 }
 
 #[test]

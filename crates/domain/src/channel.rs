@@ -100,7 +100,7 @@ pub struct Key {
 pub enum InvalidSetting {
     /// Empty, too long, with control characters, or with a stream key.
     #[error(
-        "name must be 1 to {MAX_NAME_CHARACTERS} characters, none of them control characters, and hold no stream key"
+        "name must be 1 to {MAX_NAME_CHARACTERS} characters, not only blanks and no control characters, and hold no stream key"
     )]
     Name,
     /// Outside the bounds.
@@ -140,12 +140,9 @@ pub enum InvalidSetting {
 /// [`InvalidSetting::Name`].
 pub fn parse_name(text: &str) -> Result<String, InvalidSetting> {
     let name = text.trim();
-    let count = name.chars().count();
-    let holds_a_key = redacted(name) != name;
-    if !(1..=MAX_NAME_CHARACTERS).contains(&count)
-        || name.chars().any(char::is_control)
-        || holds_a_key
-    {
+    // The bounds are those of what was sent: they are what callers are told.
+    let fits = !name.is_empty() && text.chars().count() <= MAX_NAME_CHARACTERS;
+    if !fits || text.chars().any(char::is_control) || redacted(name) != name {
         return Err(InvalidSetting::Name);
     }
     Ok(name.to_owned())
@@ -197,7 +194,16 @@ mod tests {
         assert_eq!(parse_name("  Saturday show "), Ok("Saturday show".into()));
         let key = crate::StreamKey::generate(|bytes| bytes.fill(1));
         let with_a_key = format!("my key is {}", key.expose());
-        for name in ["", "  ", "a\u{7}b", &"x".repeat(101), &with_a_key] {
+        let long = format!("a{}", " ".repeat(MAX_NAME_CHARACTERS));
+        for name in [
+            "",
+            "  ",
+            "a\u{7}b",
+            "a\n",
+            &"x".repeat(101),
+            &long,
+            &with_a_key,
+        ] {
             assert_eq!(parse_name(name), Err(InvalidSetting::Name));
         }
         assert_eq!(parse_grace(0), Err(InvalidSetting::Grace));

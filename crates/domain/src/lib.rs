@@ -25,6 +25,8 @@ pub mod live;
 pub mod metrics;
 mod moment;
 pub mod refusal;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod session;
 pub mod status;
 pub mod stream_key;

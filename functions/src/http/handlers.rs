@@ -3,20 +3,17 @@
 use std::sync::Arc;
 
 use ::contract::event::Event;
-use ::http::StatusCode;
-use ::http::header::LOCATION;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json as Answer};
 use contract::http as contract;
-use serde_json::{Value, json};
 
+use super::answer::{Accepted, Created, CreatedAt, NoContent};
 use super::authenticate::Call;
+use super::body::{Json, OptionalJson};
 use super::event::Now;
-use super::extract::{
-    Channel, EventPaging, Idempotency, Json, OptionalJson, Paging, SourceAddress,
-};
+use super::extract::{Channel, Idempotency, SourceAddress};
 use super::problem::Problem;
+use super::query::{EventPaging, Paging};
 use crate::Api;
 use crate::service::idempotency::Repeatable;
 use crate::service::{channel, credential, event, hold, ingest, report, session, status, ticket};
@@ -25,8 +22,11 @@ type Services = State<Arc<Api>>;
 type Result<T> = std::result::Result<T, Problem>;
 
 /// Says that the function runs; reads nothing, so that it says no more than that.
-pub(super) async fn health() -> Answer<Value> {
-    Answer(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+pub(super) async fn health() -> Answer<contract::Health> {
+    Answer(contract::Health {
+        status: "ok".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    })
 }
 
 pub(super) async fn create_channel(
@@ -34,11 +34,11 @@ pub(super) async fn create_channel(
     Extension(call): Extension<Call>,
     Idempotency(key): Idempotency,
     Json(request): Json<contract::CreateChannel>,
-) -> Result<Response> {
+) -> Result<CreatedAt<contract::Channel>> {
     let repeatable = Repeatable::new(&call.caller, key, "create", "", &request);
-    let channel = channel::create(&api, &call.caller, &request, &repeatable, call.now).await?;
-    let location = format!("/v1/channels/{}", channel.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Answer(channel)).into_response())
+    let body = channel::create(&api, &call.caller, &request, &repeatable, call.now).await?;
+    let location = format!("/v1/channels/{}", body.id);
+    Ok(CreatedAt { location, body })
 }
 
 pub(super) async fn list_channels(
@@ -74,9 +74,9 @@ pub(super) async fn delete_channel(
     State(api): Services,
     Extension(call): Extension<Call>,
     Channel(id): Channel,
-) -> Result<StatusCode> {
+) -> Result<NoContent> {
     channel::delete(&api, &call.caller, &id, call.now).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn masked_stream_key(
@@ -93,10 +93,10 @@ pub(super) async fn generate_stream_key(
     Extension(call): Extension<Call>,
     Channel(id): Channel,
     Idempotency(key): Idempotency,
-) -> Result<(StatusCode, Answer<contract::StreamCredential>)> {
+) -> Result<Created<contract::StreamCredential>> {
     let repeatable = Repeatable::new(&call.caller, key, "generate", id.as_str(), &());
     let credential = credential::generate(&api, &call.caller, &id, &repeatable, call.now).await?;
-    Ok((StatusCode::CREATED, Answer(credential)))
+    Ok(Created(credential))
 }
 
 pub(super) async fn reset_stream_key(
@@ -129,9 +129,9 @@ pub(super) async fn lift_hold(
     State(api): Services,
     Extension(call): Extension<Call>,
     Channel(id): Channel,
-) -> Result<StatusCode> {
+) -> Result<NoContent> {
     hold::lift(&api, &call.caller, &id, call.now).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Takes the word of whoever found a key; needs no token.
@@ -140,9 +140,9 @@ pub(super) async fn report_key(
     Extension(Now(now)): Extension<Now>,
     SourceAddress(address): SourceAddress,
     Json(request): Json<contract::KeyReport>,
-) -> Result<StatusCode> {
+) -> Result<Accepted> {
     report::report(&api, &request.stream_key, &address, now).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok(Accepted)
 }
 
 pub(super) async fn reveal_stream_key(
@@ -200,7 +200,7 @@ pub(super) async fn ingests(State(api): Services) -> Result<Answer<contract::Ing
 pub(super) async fn websocket_ticket(
     State(api): Services,
     Extension(call): Extension<Call>,
-) -> Result<(StatusCode, Answer<contract::WebsocketTicket>)> {
+) -> Result<Created<contract::WebsocketTicket>> {
     let ticket = ticket::give(&api, &call.caller, call.now).await?;
-    Ok((StatusCode::CREATED, Answer(ticket)))
+    Ok(Created(ticket))
 }

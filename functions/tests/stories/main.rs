@@ -7,6 +7,7 @@
 mod binaries;
 mod channels;
 mod credentials;
+mod description;
 mod events;
 mod fanout;
 mod holds;
@@ -16,4 +17,5 @@ mod repeats;
 mod secrecy;
 mod stack;
 mod status;
+mod strangers;
 mod websocket;

@@ -1,6 +1,7 @@
 //! Everything around the functions, for one test.
 
 mod dashboards;
+mod description;
 mod identity;
 mod rights;
 
@@ -22,6 +23,7 @@ use store::cache::Cache;
 use tokio::net::TcpListener;
 
 pub(crate) use self::dashboards::Dashboards;
+pub(crate) use self::description::{Description, Operation};
 use self::identity::Identity;
 pub(crate) use self::identity::{AUDIENCE, ISSUER};
 use self::rights::Rights;
@@ -39,6 +41,7 @@ pub(crate) struct Stack {
     pub(crate) reaper: Function,
     pub(crate) dashboards: Dashboards,
     pub(crate) database_url: String,
+    pub(crate) description: Description,
     identity: Identity,
     database: aws_sdk_dynamodb::Client,
 }
@@ -107,8 +110,10 @@ impl Stack {
                 ..services.clone()
             }
         };
+        let api = functions::api(with_rights("api"));
         Self {
-            api: functions::api(with_rights("api")),
+            description: Description::of(&api).await,
+            api,
             websocket: functions::websocket(with_rights("websocket")),
             status_fanout: functions::status_fanout(with_rights("status-fanout")),
             reaper: functions::reaper(with_rights("reaper")),
@@ -138,7 +143,7 @@ impl Stack {
         self.call(user, "POST", path, body).await
     }
 
-    /// Sends a request just as it is said.
+    /// Sends a request just as it is said, and holds the answer against the API's description.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -147,14 +152,14 @@ impl Stack {
         body: Option<&str>,
     ) -> Answer {
         let answer = self.api.invoke(http_event(method, path, headers, body));
-        let answer = answer.await.expect("an answer");
-        let text = answer["body"].as_str().unwrap_or_default();
-        assert_eq!(answer["isBase64Encoded"], false);
-        Answer {
-            status: answer["statusCode"].as_u64().expect("a status"),
-            headers: answer["headers"].clone(),
-            body: serde_json::from_str(text).unwrap_or(Value::Null),
-        }
+        let answer = Answer::of(&answer.await.expect("an answer"));
+        self.description.check(method, path, &answer);
+        answer
+    }
+
+    /// `Authorization` headers in the name of `user` that must open nothing, each with what is wrong.
+    pub(crate) fn bad_headers(&self, user: &str) -> Vec<(&'static str, Option<String>)> {
+        self.identity.bad_headers(user)
     }
 
     /// Where the identity provider's public keys are.
@@ -318,6 +323,16 @@ impl Stack {
 }
 
 impl Answer {
+    fn of(answer: &Value) -> Self {
+        let text = answer["body"].as_str().unwrap_or_default();
+        assert_eq!(answer["isBase64Encoded"], false);
+        Self {
+            status: answer["statusCode"].as_u64().expect("a status"),
+            headers: answer["headers"].clone(),
+            body: serde_json::from_str(text).unwrap_or(Value::Null),
+        }
+    }
+
     /// Checks that it is this problem, spelled as RFC 9457 wants it.
     pub(crate) fn is_problem(&self, status: u64, code: &str) {
         assert_eq!(
