@@ -327,7 +327,7 @@ async fn the_log_is_read_onwards_from_a_number_or_backwards_by_pages() {
     assert_eq!(items(&onwards), log[2..5]);
     assert_eq!(onwards.body["cursor"], Value::Null);
     assert_eq!(items(&get("after=5").await), log[5..]);
-    for past_the_end in ["after=7", "after=18446744073709551615"] {
+    for past_the_end in ["after=7", "after=18446744073709551616"] {
         assert_eq!(items(&get(past_the_end).await), [] as [Value; 0]);
     }
 
@@ -342,7 +342,6 @@ async fn the_log_is_read_onwards_from_a_number_or_backwards_by_pages() {
         ("after=-1", "after"),
         ("after=x", "after"),
         ("after=", "after"),
-        ("after=18446744073709551616", "after"),
         ("after=1&cursor=x", "after"),
         ("limit=0", "limit"),
         ("cursor=x", "cursor"),

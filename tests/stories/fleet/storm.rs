@@ -268,6 +268,7 @@ fn key_of_nobody() -> String {
 }
 
 /// Waits until every publisher was answered anew, and tells what that cost.
+#[allow(clippy::print_stdout, reason = "figures are for a person to read")]
 async fn every_answer_is_right(
     fleet: &Fleet,
     answers: &Shared,
