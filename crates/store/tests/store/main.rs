@@ -1,4 +1,5 @@
-//! The store's promises, held against an embedded DynamoDB and a real Redis.
+//! The store's promises, held against an embedded DynamoDB (or the one at `DYNAMODB_URL`) and a real
+//! Redis.
 
 mod cache;
 mod channels;
@@ -10,3 +11,4 @@ mod keys;
 mod live;
 mod logs;
 mod redis_server;
+mod stream;
