@@ -155,7 +155,18 @@ async fn entries(redis: &Redis) -> Result<BTreeMap<String, String>> {
 async fn publish_once(fleet: &Fleet, keys: impl Iterator<Item = &String>) -> Result<()> {
     let server = fleet.edge(0).server()?;
     for key in keys {
-        let mut publisher = Publisher::publish(&server, key).await?.accepted()?;
+        let accepted = wait::until(
+            "a publish",
+            ANSWERED_WITHIN,
+            async || match Publisher::publish(&server, key).await? {
+                Outcome::Accepted(publisher) => Ok(Some(publisher)),
+                Outcome::Refused(code) => {
+                    ensure!(Kind::Right.judge(&code).is_none(), "refused with {code}");
+                    Ok(None)
+                }
+            },
+        );
+        let mut publisher = accepted.await?;
         publisher.send_keyframe(0).await?;
         publisher.unpublish().await?;
     }
