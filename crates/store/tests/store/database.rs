@@ -2,7 +2,7 @@
 //! to fail on cue.
 //!
 //! With `DYNAMODB_URL` the same stories run on the DynamoDB at that address, each with tables of
-//! its own. `tests/emulators/conformance` runs them so on emulators that nobody here wrote.
+//! its own.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
