@@ -88,7 +88,7 @@ describe("the log of events", () => {
         const known = numbers(log);
         expect(known).toEqual(known.map((_, place) => shown - place));
       }
-      for (let last = -1; last !== lastNumber(log); ) {
+      for (let last = -1; last !== lastNumber(log);) {
         last = lastNumber(log);
         log = heard(log, all.slice(last, last + 7));
       }

@@ -73,7 +73,12 @@ pub(super) async fn admit(
     let channel_id = &known.key.channel_id;
     let claim = claim(epoch, publish, &known);
     let claimed = edge.registry.claim(channel_id);
-    let (item, claimed) = lock::acquire(edge, epoch, claim, claimed, line).await?;
+    let (item, claimed) = match lock::acquire(edge, epoch, claim, claimed, line).await {
+        Err(NotAdmitted::Refused(refusal @ Refusal::AlreadyLive { .. })) => {
+            return Err(rather(edge, &hash, &known, address, refusal).await.into());
+        }
+        acquired => acquired?,
+    };
     let grant = Grant::new(
         Arc::clone(epoch),
         channel_id.clone(),
@@ -192,16 +197,33 @@ async fn screen(edge: &Shared, known: &Known, address: IpAddr) -> Result<(), Ref
     let (cache, channel_id) = (&edge.services.cache, &known.key.channel_id);
     let hold = cache.hold(channel_id).await;
     let now = clock::now();
-    if !is_doubtful(known, hold.as_ref(), address, now) {
+    // A cache that does not answer gives cause enough.
+    let standing = hold.is_ok_and(|hold| hold.is_some_and(|hold| hold.stands(now)));
+    if hold.is_ok_and(|hold| !is_doubtful(known, hold.as_ref(), address, now)) {
         return Ok(());
     }
     let found = Found::read(edge, channel_id).await;
     let found = found.map_err(|error| unavailable(edge, &error))?;
-    if hold.is_some_and(|hold| hold.stands(now)) && found.gate.check(now).is_ok() {
+    if standing && found.gate.check(now).is_ok() {
         let version = found.gate.auth_version;
         cache.remember_hold(channel_id, version, None).await;
     }
     found.check(address)
+}
+
+/// What a publish is told that did not get the lock: that somebody is live is no answer to a key that
+/// is dead by now, whatever is cached of it.
+async fn rather(
+    edge: &Shared,
+    hash: &StreamKeyHash,
+    known: &Known,
+    address: IpAddr,
+    refusal: Refusal,
+) -> Refusal {
+    match confirm(edge, hash, known, address).await {
+        Ok(_) | Err(Refusal::ServiceUnavailable) => refusal,
+        Err(better) => better,
+    }
 }
 
 async fn confirm(

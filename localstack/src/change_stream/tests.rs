@@ -61,7 +61,7 @@ fn function(answers: Vec<Answer>) -> (Function, mpsc::UnboundedReceiver<Value>) 
         let next = answers.lock().unwrap().next();
         let answer = next.map_or(Ok(Value::Null), |answer| answer(&event));
         sender.send(event).unwrap();
-        async move { answer }.boxed()
+        async move { Ok(answer?) }.boxed()
     });
     (function, events)
 }

@@ -46,7 +46,7 @@ impl Stand {
         let noted = events.clone();
         let websocket = Function::new("websocket", move |event| {
             noted.lock().unwrap().push(event.clone());
-            async move { answer(&event) }.boxed()
+            async move { Ok(answer(&event)?) }.boxed()
         });
         let gateway = Gateway::with_room_for(connections, api, websocket);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

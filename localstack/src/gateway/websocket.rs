@@ -122,7 +122,9 @@ fn refusal(answer: Result<Value, Error>) -> Option<StatusCode> {
     let answer = match answer {
         Ok(answer) => answer,
         Err(Error::Throttled) => return Some(StatusCode::TOO_MANY_REQUESTS),
-        Err(Error::Failed(_) | Error::TimedOut) => return Some(StatusCode::INTERNAL_SERVER_ERROR),
+        Err(Error::Failed(_) | Error::TimedOut(_)) => {
+            return Some(StatusCode::INTERNAL_SERVER_ERROR);
+        }
     };
     let code = answer.get("statusCode").and_then(Value::as_u64)?;
     if code < 400 {

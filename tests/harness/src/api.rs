@@ -151,6 +151,15 @@ impl Api {
         Ok(self.with_token(&token.token))
     }
 
+    /// The API at another address, called as the same user.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        Self {
+            base: base.trim_end_matches('/').to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// The same API, called with this bearer token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {

@@ -1,8 +1,8 @@
 //! The cache: it makes look-ups and refusals cheap, and never admits anybody.
 //!
 //! Kept in Redis, where all processes share it, or in one process's memory; nothing else differs. A
-//! cache that is away, slow or empty answers nothing, and the caller asks the store: no call here
-//! fails, and none takes longer than [`CALL_TIMEOUT`].
+//! cache that is away, slow or empty answers nothing, and the caller asks the store: nothing that is
+//! said here fails, and no call takes longer than [`CALL_TIMEOUT`].
 //!
 //! Invariants:
 //! - An answer about a key never takes the place of a newer one; of equal ones the revocation
@@ -76,6 +76,11 @@ pub struct Control {
 #[derive(Debug, thiserror::Error)]
 #[error("not a redis:// or rediss:// address")]
 pub struct Error;
+
+/// The shared cache gives no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the shared cache gives no answer")]
+pub struct Away;
 
 /// The cache. A cheap clone: all share what it holds.
 #[derive(Clone, Debug)]
@@ -211,16 +216,19 @@ impl Cache {
         self.near.remember_hold(channel_id, hold).await;
     }
 
-    /// The newest that is known of a channel's hold, here or in the shared cache. It may be over:
-    /// ask the store before anybody is refused for it.
-    pub async fn hold(&self, channel_id: &ChannelId) -> Option<Hold> {
+    /// The newest that is known of a channel's hold, here or in the shared cache; None where nothing
+    /// is. It may be over: ask the store before anybody is refused for it.
+    ///
+    /// # Errors
+    /// [`Away`]: the shared cache might know of one.
+    pub async fn hold(&self, channel_id: &ChannelId) -> Result<Option<Hold>, Away> {
         let near = self.near.hold(channel_id).await;
         let shared = match &self.kind {
             Kind::None | Kind::Memory(_) => None,
-            Kind::Redis(redis) => redis.hold(channel_id).await,
+            Kind::Redis(redis) => redis.hold(channel_id).await?,
         };
         let newer = shared.filter(|shared| near.is_none_or(|near| shared.replaces(&near)));
-        newer.or(near)
+        Ok(newer.or(near))
     }
 
     /// Keeps a sample for five minutes where it is newer than what is held.

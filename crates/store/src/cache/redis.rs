@@ -21,7 +21,7 @@ use super::entry::{
 };
 use super::link::Link;
 use super::near::Near;
-use super::{Control, Error, StatusHint};
+use super::{Away, Control, Error, StatusHint};
 
 /// How long a start waits for the first connection, so that the first calls find it.
 const START_WAIT: Duration = Duration::from_millis(500);
@@ -134,20 +134,21 @@ impl Redis {
     }
 
     pub(super) async fn answer(&self, hash: &StreamKeyHash) -> Option<Answer> {
-        read_answer(&self.entry("answer", answer_key(hash)).await?)
+        let found = self.entry("answer", answer_key(hash)).await.ok()?;
+        read_answer(&found?)
     }
 
-    /// An entry's text; None where there is none, or where it is too long to be ours.
-    async fn entry(&self, operation: &'static str, key: String) -> Option<String> {
+    /// An entry's text; None where there is none, or one that cannot be ours.
+    async fn entry(&self, operation: &'static str, key: String) -> Result<Option<String>, Away> {
         // One byte more than ours may have: what fills it is another's.
         let call = async |mut redis: redis::aio::MultiplexedConnection| {
             redis
                 .getrange::<_, Vec<u8>>(key, 0, MAX_ENTRY_BYTES as isize)
                 .await
         };
-        let found = self.link.call(operation, call).await?;
+        let found = self.link.call(operation, call).await.ok_or(Away)?;
         let ours = (1..=MAX_ENTRY_BYTES).contains(&found.len());
-        ours.then(|| String::from_utf8(found).ok()).flatten()
+        Ok(ours.then(|| String::from_utf8(found).ok()).flatten())
     }
 
     pub(super) async fn remember(&self, hash: &StreamKeyHash, answer: &Answer) {
@@ -165,8 +166,9 @@ impl Redis {
         self.keep(key, entry, hold.auth_version, lives).await;
     }
 
-    pub(super) async fn hold(&self, channel_id: &ChannelId) -> Option<Hold> {
-        read_hold(&self.entry("hold", hold_key(channel_id)).await?)
+    pub(super) async fn hold(&self, channel_id: &ChannelId) -> Result<Option<Hold>, Away> {
+        let found = self.entry("hold", hold_key(channel_id)).await?;
+        Ok(found.as_deref().and_then(read_hold))
     }
 
     async fn keep(&self, key: String, entry: String, version: u64, lives: Expiry) {
@@ -227,8 +229,8 @@ impl Redis {
     }
 
     pub(super) async fn lock_hint(&self, channel_id: &ChannelId) -> Option<ConnectionId> {
-        let found = self.entry("lock hint", lock_key(channel_id)).await?;
-        ConnectionId::parse(found).ok()
+        let found = self.entry("lock hint", lock_key(channel_id)).await.ok()?;
+        ConnectionId::parse(found?).ok()
     }
 
     /// Whether Redis took it, and so gives it back to this process too.

@@ -65,6 +65,7 @@ pub(crate) struct Database {
     pub(crate) store: Store,
     prefix: String,
     pub(crate) client: aws_sdk_dynamodb::Client,
+    pub(crate) streams: aws_sdk_dynamodbstreams::Client,
     pub(crate) faults: Faults,
 }
 
@@ -126,24 +127,26 @@ impl Database {
     /// A client of the DynamoDB at `url`.
     pub(crate) fn at(url: &str) -> Self {
         let faults = Faults::default();
-        let http = FaultyClient {
+        let http = SharedHttpClient::new(FaultyClient {
             inner: Builder::new().build_http(),
             faults: faults.clone(),
-        };
+        });
         let credentials = Credentials::new("fake", "fake", None, None, "test");
         let sdk = aws_config::SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .endpoint_url(url)
+            .http_client(http)
             .build();
-        let config = store::client::config_for(&sdk).http_client(http).build();
+        let config = store::client::config_for(&sdk).build();
         let client = aws_sdk_dynamodb::Client::from_conf(config);
         let prefix = format!("test-{:016x}-", rand::random::<u64>());
         Self {
             store: Store::new(client.clone(), &prefix),
             prefix,
             client,
+            streams: aws_sdk_dynamodbstreams::Client::new(&sdk),
             faults,
         }
     }

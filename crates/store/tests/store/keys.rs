@@ -278,6 +278,32 @@ async fn of_two_resets_from_the_same_view_one_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn of_two_resets_at_once_one_is_made_whole_and_nothing_of_the_other() {
+    let database = Database::start().await;
+    let store = &database.store;
+    let mut seen = with_first_key(store).await;
+    for round in 1..10 {
+        let [one, other] = [2 * round, 2 * round + 1].map(|fill| NewKey {
+            hash: new_key(fill).hash,
+            ..new_key(seen.key_version + 1)
+        });
+        let (first, second) = tokio::join!(
+            store.reset_key(&seen, &one, &DEAD_NOW),
+            store.reset_key(&seen, &other, &DEAD_NOW)
+        );
+        let lost = match (&first, &second) {
+            (Ok(_), Err(Error::Conflict)) => &other,
+            (Err(Error::Conflict), Ok(_)) => &one,
+            both => panic!("round {round}: {both:?}"),
+        };
+        let left = store.key(&lost.hash).await.expect("read");
+        assert_eq!(left, None, "round {round}");
+        seen = read(store).await;
+        assert_eq!(seen.key_version, round + 1);
+    }
+}
+
+#[tokio::test]
 async fn a_reset_whose_answer_was_lost_is_made_once() {
     let database = Database::start().await;
     let store = &database.store;

@@ -27,7 +27,7 @@ pub(crate) fn owner(edge: u8) -> Owner {
     }
 }
 
-fn claim(channel_id: &ChannelId, edge: u8) -> Claim {
+pub(crate) fn claim(channel_id: &ChannelId, edge: u8) -> Claim {
     Claim {
         channel_id: channel_id.clone(),
         owner: owner(edge),
@@ -39,7 +39,7 @@ fn claim(channel_id: &ChannelId, edge: u8) -> Claim {
     }
 }
 
-fn acquire(found: Option<&Item>, claim: &Claim) -> Write {
+pub(crate) fn acquire(found: Option<&Item>, claim: &Claim) -> Write {
     match live::decide(found, claim, Holder::Dead, NOW) {
         Decision::Acquire(acquire) => Write::Acquire(acquire),
         Decision::SweepFirst(item) => item.dropped(NOW, DEFAULT_GRACE).expect("it is held"),
@@ -113,7 +113,7 @@ fn ways(channel_id: &ChannelId, depth: usize) -> Vec<(Vec<Write>, Option<Item>)>
     ways
 }
 
-async fn must(store: &Store, write: &Write) -> Item {
+pub(crate) async fn must(store: &Store, write: &Write) -> Item {
     match store.write_live(write).await.expect("available") {
         Written::Done(item) => item,
         Written::Rejected(found) => panic!("rejected {write:?} on {found:?}"),

@@ -1,4 +1,5 @@
-//! The store's promises, held against an embedded DynamoDB and a real Redis.
+//! The store's promises, held against an embedded DynamoDB (or the one at `DYNAMODB_URL`) and a real
+//! Redis.
 
 mod cache;
 mod channels;
@@ -14,4 +15,5 @@ mod logs;
 mod lookup;
 mod redis_server;
 mod requests;
+mod stream;
 mod streams;
