@@ -7,7 +7,7 @@ FROM rust:1.95.0-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends build-essential cmake
 WORKDIR /src
 COPY . .
-RUN cargo build --locked --release -p edge-ingest && strip target/release/edge-ingest
+RUN cargo build --locked --release -p edge-ingest --features elasticache && strip target/release/edge-ingest
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /src/target/release/edge-ingest /edge-ingest

@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use domain::Refusal;
+use domain::stream_key::redacted;
 use rtmp::Event;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -252,11 +253,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.heard(Ok(())).await
             }
             Err(refusal) => {
-                self.session
-                    .refuse_publish(refusal.net_stream_code(), &refusal.to_string());
+                self.refuse(&refusal);
                 Err(End::Refused(refusal))
             }
         }
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) {
+        let (code, description) = (refusal.net_stream_code(), refusal.to_string());
+        self.session.refuse_publish(code, &description);
     }
 
     /// Media, until it ends or has flowed steadily for `settle_after`.
@@ -330,7 +335,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Connected(info) => {
-                    let encoder = Some(info.encoder).filter(|name| !name.is_empty());
+                    let encoder = Some(redacted(&info.encoder)).filter(|name| !name.is_empty());
                     self.connected = Some((info.app, encoder));
                 }
                 Event::PublishRequested(request) => self.begin_publish(&request),
@@ -428,7 +433,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.presence.failed();
         }
         self.sample();
-        if let Some(publish) = self.publish.take() {
+        let publish = self.publish.take();
+        let last_words = publish.as_ref().and_then(ConnectionEnd::last_words);
+        if let Some(refusal) = &last_words {
+            self.refuse(refusal);
+        }
+        if let Some(publish) = publish {
             let closure = match end {
                 End::Unpublished => Closure::Unpublished,
                 End::PeerLeft
@@ -442,7 +452,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             publish.signal(Signal::Closed(closure));
         }
         let flushed = self.flush().await;
-        if flushed.is_ok() && matches!(end, End::Refused(_) | End::Protocol(_)) {
+        let spoken = last_words.is_some() || matches!(end, End::Refused(_) | End::Protocol(_));
+        if flushed.is_ok() && spoken {
             socket::close_gently(&mut self.socket).await;
         }
     }

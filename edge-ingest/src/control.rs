@@ -1,7 +1,9 @@
-//! Cuts running publishers whose key was revoked or whose channel is held.
+//! Cuts running publishers whose key was revoked or whose channel is held, and has them judged by the
+//! limits that their channel has now.
 //!
 //! A control message says that a channel's gate changed; it may be lost, so the gates of all
-//! publishers are read again every [`REREAD`]. Only what the gate itself says cuts anybody.
+//! publishers are read again every [`REREAD`]. Only what the gate itself says cuts anybody; of a
+//! stream that exceeds new limits its publisher's task takes care.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,11 +65,31 @@ async fn check_one(edge: &Shared, channel_id: ChannelId) {
         }
     };
     edge.registry.cut(&channel_id, &gate, reason(&gate));
+    if edge.registry.has_earlier(&channel_id, gate.auth_version) {
+        judge_anew(edge, &channel_id, gate.auth_version).await;
+    }
+}
+
+/// The gate changed since the publisher was let in, perhaps because the limits did. They are read
+/// after the gate, so that they are at least as new.
+async fn judge_anew(edge: &Shared, channel_id: &ChannelId, auth_version: u64) {
+    match edge.services.store.channel(channel_id).await {
+        Ok(Some(channel)) => {
+            let limits = Arc::new(channel.limits);
+            edge.registry.judge(channel_id, auth_version, &limits);
+        }
+        // It was deleted, and its gate has cut whoever was there.
+        Ok(None) => {}
+        Err(error) => {
+            edge.metrics.store_errors.inc();
+            tracing::warn!(%channel_id, %error, "cannot read the channel's limits");
+        }
+    }
 }
 
 fn reason(gate: &Gate) -> EndReason {
-    match gate.hold_until {
-        Some(until) if clock::now() < until => EndReason::Disconnected,
-        Some(_) | None => EndReason::Revoked,
+    match gate.held(clock::now()) {
+        Some(_) => EndReason::Disconnected,
+        None => EndReason::Revoked,
     }
 }

@@ -3,7 +3,7 @@
 //! Bounds: a connection sends at most three signals in its life, so [`SIGNALS`] can never be full;
 //! of samples only the latest is kept.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use domain::Refusal;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -51,6 +51,8 @@ pub(crate) struct ConnectionEnd {
     pub(crate) samples: watch::Sender<Option<Sample>>,
     /// Fired by the publisher: stop handing on media and close the socket.
     pub(crate) close: CancellationToken,
+    /// What is to be said before the socket is closed, where there is anything.
+    last_words: Arc<OnceLock<Refusal>>,
     signals: mpsc::Sender<Signal>,
 }
 
@@ -60,6 +62,7 @@ pub(crate) struct PublisherEnd {
     pub(crate) verdict: Option<oneshot::Sender<Verdict>>,
     pub(crate) samples: watch::Receiver<Option<Sample>>,
     pub(crate) close: CancellationToken,
+    last_words: Arc<OnceLock<Refusal>>,
     signals: mpsc::Receiver<Signal>,
 }
 
@@ -69,10 +72,12 @@ pub(crate) fn link() -> (ConnectionEnd, PublisherEnd) {
     let (sample_sender, samples) = watch::channel(None);
     let (signal_sender, signals) = mpsc::channel(SIGNALS);
     let close = CancellationToken::new();
+    let last_words = Arc::default();
     let connection = ConnectionEnd {
         verdict,
         samples: sample_sender,
         close: close.clone(),
+        last_words: Arc::clone(&last_words),
         signals: signal_sender,
     };
     (
@@ -81,6 +86,7 @@ pub(crate) fn link() -> (ConnectionEnd, PublisherEnd) {
             verdict: Some(verdict_sender),
             samples,
             close,
+            last_words,
             signals,
         },
     )
@@ -91,6 +97,11 @@ impl ConnectionEnd {
     pub(crate) fn signal(&self, signal: Signal) {
         // Full cannot happen: see the module's bounds.
         let _ = self.signals.try_send(signal);
+    }
+
+    /// What the encoder is to be told at the end.
+    pub(crate) fn last_words(&self) -> Option<Refusal> {
+        self.last_words.get().cloned()
     }
 }
 
@@ -111,6 +122,12 @@ impl PublisherEnd {
             }
             Ok(()) = self.samples.changed() => Heard::Sample,
         }
+    }
+
+    /// The encoder is told so before its connection is closed. To be said before `close` is fired.
+    pub(crate) fn say_at_the_end(&self, refusal: Refusal) {
+        // The first word stands.
+        let _ = self.last_words.set(refusal);
     }
 
     /// Waits until the connection is over, while nothing else can be heard of it.

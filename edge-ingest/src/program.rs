@@ -83,10 +83,10 @@ fn settings(options: &Options) -> anyhow::Result<Settings> {
 
 async fn services(options: &Options) -> anyhow::Result<Services> {
     let sdk = sdk().await;
-    let cache = match &options.redis_url {
-        Some(url) => Cache::redis(url).await.context("--redis-url")?,
-        None => Cache::memory(),
-    };
+    let (url, name) = (&options.redis_url, &options.elasticache_name);
+    let cache = Cache::open(&sdk, url.as_deref(), name.as_deref()).await;
+    let cache = cache.context("the shared cache")?;
+    let cache = cache.unwrap_or_else(Cache::memory);
     let management = notify::client(&sdk, &options.websocket_management_url);
     let store = store(&sdk, options);
     Ok(Services {

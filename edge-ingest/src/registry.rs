@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::ChannelId;
 use domain::authorization::is_cut;
 use domain::channel::Gate;
 use domain::live::EndReason;
+use domain::{ChannelId, Limits};
 use tokio::sync::watch;
 
 use crate::grant::Grant;
@@ -23,6 +23,13 @@ pub(crate) enum Order {
 
 /// Where a publisher hears what it is told.
 pub(crate) type Orders = watch::Receiver<Option<Order>>;
+
+/// What a publisher is judged by, and the gate's version that it was read under.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Judged {
+    auth_version: u64,
+    pub(crate) limits: Arc<Limits>,
+}
 
 /// Publishers that were admitted and whose session has not ended, those in grace included.
 #[derive(Debug, Default)]
@@ -47,6 +54,7 @@ struct Entry {
     /// What its connection was let in under; None of a session that was found waiting.
     grant: Option<Arc<Grant>>,
     orders: watch::Sender<Option<Order>>,
+    judged: watch::Sender<Judged>,
 }
 
 /// Under which version of its channel's gate a publisher was let in.
@@ -65,6 +73,8 @@ pub(crate) struct Place {
     channel_id: ChannelId,
     number: u64,
     pub(crate) orders: Orders,
+    /// By which limits, as they are now.
+    pub(crate) judged: watch::Receiver<Judged>,
 }
 
 /// A lock of the channel is being acquired, or its acquisition is owed. Dropping it ends that.
@@ -148,6 +158,7 @@ impl Registry {
         grant: Option<&Arc<Grant>>,
     ) -> Place {
         let (sender, orders) = watch::channel(None);
+        let (judge, judged) = watch::channel(Judged::default());
         let number = entries.next_place;
         entries.next_place += 1;
         let entry = Entry {
@@ -156,6 +167,7 @@ impl Registry {
             generation,
             grant: grant.cloned(),
             orders: sender,
+            judged: judge,
         };
         entries.by_channel.insert(channel_id.clone(), entry);
         Place {
@@ -163,12 +175,13 @@ impl Registry {
             channel_id: channel_id.clone(),
             number,
             orders,
+            judged,
         }
     }
 
-    /// Says under which version a publisher was admitted in the end; one that a gate seen meanwhile
-    /// cuts is told so now.
-    pub(crate) fn confirm(&self, place: &Place, auth_version: u64) {
+    /// Says under which version a publisher was admitted in the end, and with which limits; one that a
+    /// gate seen meanwhile cuts is told so now.
+    pub(crate) fn confirm(&self, place: &Place, auth_version: u64, limits: &Arc<Limits>) {
         let mut entries = self.lock();
         let entry = entries.by_channel.get_mut(&place.channel_id);
         if let Some(entry) = entry.filter(|entry| entry.place == place.number) {
@@ -176,6 +189,15 @@ impl Registry {
             if let Admitted::Unconfirmed(Some((gate, reason))) = seen {
                 entry.cut(&gate, reason);
             }
+            entry.judge(auth_version, limits);
+        }
+    }
+
+    /// A channel's limits were read under this version of its gate or a later one: its publisher is
+    /// judged by them from now on.
+    pub(crate) fn judge(&self, channel_id: &ChannelId, auth_version: u64, limits: &Arc<Limits>) {
+        if let Some(entry) = self.lock().by_channel.get_mut(channel_id) {
+            entry.judge(auth_version, limits);
         }
     }
 
@@ -272,6 +294,24 @@ impl Entry {
             }
             Admitted::Under(version) if is_cut(*version, gate) => self.order(Order::End(reason)),
             Admitted::Under(_) => {}
+        }
+    }
+
+    /// Newer limits take the place of older ones. The gate of their version has been looked at, so
+    /// that the publisher counts as admitted under it.
+    fn judge(&mut self, auth_version: u64, limits: &Arc<Limits>) {
+        self.judged.send_if_modified(|judged| {
+            let newer = judged.auth_version <= auth_version;
+            if newer {
+                *judged = Judged {
+                    auth_version,
+                    limits: Arc::clone(limits),
+                };
+            }
+            newer
+        });
+        if let Admitted::Under(version) = &mut self.admitted {
+            *version = auth_version.max(*version);
         }
     }
 
@@ -407,16 +447,38 @@ mod tests {
             let place = registry.enter(&grant(1));
             registry.cut(&channel(), &gate(3, 3), EndReason::Revoked);
             assert_eq!(ordered(&place), None);
-            registry.confirm(&place, admitted_under);
+            registry.confirm(&place, admitted_under, &Arc::default());
             assert_eq!(ordered(&place), expected);
         }
+    }
+
+    #[test]
+    fn a_publisher_is_judged_by_the_newest_limits_that_were_read() {
+        let registry = Arc::new(Registry::default());
+        let place = registry.enter(&grant(1));
+        let limits = |kbps| {
+            Arc::new(Limits {
+                maximum_bitrate_kbps: Some(kbps),
+                ..Limits::default()
+            })
+        };
+        let judged = || place.judged.borrow().limits.maximum_bitrate_kbps;
+        // They change while the publisher is still confirmed with what it has read.
+        registry.judge(&channel(), 3, &limits(3_000));
+        registry.confirm(&place, 2, &limits(2_000));
+        assert_eq!(judged(), Some(3_000));
+        assert!(registry.has_earlier(&channel(), 3));
+        registry.judge(&channel(), 4, &limits(4_000));
+        registry.judge(&channel(), 3, &limits(3_000));
+        assert_eq!(judged(), Some(4_000));
+        assert!(!registry.has_earlier(&channel(), 4));
     }
 
     #[test]
     fn an_end_is_final() {
         let registry = Arc::new(Registry::default());
         let place = registry.enter(&grant(1));
-        registry.confirm(&place, 1);
+        registry.confirm(&place, 1, &Arc::default());
         registry.cut(&channel(), &gate(2, 2), EndReason::Disconnected);
         registry.order_to_leave(&channel());
         assert_eq!(ordered(&place), Some(Order::End(EndReason::Disconnected)));

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use domain::Timestamp;
 use domain::metrics::{Metrics, Rates, Reading};
+use domain::session::Resolution;
 
 /// Taken by the connection, read by its publisher.
 #[derive(Clone, Debug)]
@@ -26,6 +27,13 @@ impl Sample {
             reading,
             facts: session.facts().clone(),
         }
+    }
+
+    /// The picture's size, from the bitstream, where there is a picture.
+    pub(crate) fn resolution(&self) -> Option<Resolution> {
+        let video = self.facts.video.as_ref()?;
+        let (width, height) = video.width.zip(video.height)?;
+        Some(Resolution { width, height })
     }
 
     /// The sample as the product words it.

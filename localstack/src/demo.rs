@@ -72,6 +72,7 @@ impl Caller<'_> {
         let wanted = CreateChannel {
             name: CHANNEL.into(),
             grace_seconds: None,
+            limits: None,
         };
         let wanted = serde_json::to_string(&wanted)?;
         Ok(self.call(Method::POST, "/v1/channels", &wanted).await??)

@@ -81,7 +81,8 @@ impl Functions {
                 let function = function.clone();
                 async move {
                     let answer = function.invoke(event).await;
-                    Ok(answer.map_err(|error| error.to_string())?)
+                    // With its causes, which only the operator may read.
+                    Ok(answer.map_err(|error| format!("{:#}", anyhow::Error::from(error)))?)
                 }
                 .boxed()
             })

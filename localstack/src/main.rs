@@ -1,7 +1,7 @@
 //! The local stack: the whole of stream-sync on one machine, in one process.
 //!
 //! The same edges, the same functions and the same store as on AWS; what AWS itself would do is done
-//! here: the database ([`database`]), API Gateway ([`gateway`]), the change stream
+//! here: the database ([`database`]), API Gateway ([`gateway`]), the change streams
 //! ([`change_stream`]), the schedule ([`schedule`]), the identity provider ([`login`]), the page's host
 //! ([`page`]) and, where the functions' binaries are to run ([`deployed`]), Lambda. [`stack`] composes
 //! them.

@@ -155,7 +155,7 @@ impl Stack {
             .await
             .context("cannot make the demo channel")?;
         self.edges = edges::start(options, &shared.for_edges()).await?;
-        self.background.start(self, shared, options).await;
+        self.background.start(self, shared).await;
         let endpoints = endpoints(options, urls, &self.edges, &demo);
         self.published = publish(options, &endpoints)?;
         Ok(banner(options, &endpoints, demo, &self.page))
@@ -251,22 +251,21 @@ impl Listening {
 }
 
 impl Background {
-    async fn start(&self, stack: &Stack, shared: &Shared, options: &Options) {
+    async fn start(&self, stack: &Stack, shared: &Shared) {
         let start = match shared.database {
             Database::Embedded(_) => Start::Oldest,
             Database::Remote(_) => Start::Latest,
         };
         let sdk = shared.database.sdk_config().await;
-        let changes = ChangeStream::new(
-            aws_sdk_dynamodbstreams::Client::new(&sdk),
-            format!("{}live", options.table_prefix),
-            stack.functions.status_fanout.clone(),
-            Positions::open(stack.state.directory()),
-            start,
-        );
+        let streams = aws_sdk_dynamodbstreams::Client::new(&sdk);
+        for table in shared.store.streamed_tables() {
+            let positions = Positions::open(stack.state.directory(), &table);
+            let function = stack.functions.status_fanout.clone();
+            let changes = ChangeStream::new(streams.clone(), table, function, positions, start);
+            self.tasks.spawn(changes.run(self.shutdown.clone()));
+        }
         let reaper = stack.functions.reaper.clone();
         let database = shared.database.clone();
-        self.tasks.spawn(changes.run(self.shutdown.clone()));
         self.tasks
             .spawn(schedule::run(reaper, database, self.shutdown.clone()));
         self.tasks

@@ -10,6 +10,7 @@ use std::time::Duration;
 mod slow {
     mod drain;
     mod grace;
+    mod holds;
     mod kills;
     mod outages;
     mod pauses;
@@ -17,6 +18,7 @@ mod slow {
     mod reaper;
     mod redis;
     mod resets;
+    mod storm;
 }
 
 /// A hang guard: so many times what is promised.

@@ -84,7 +84,7 @@ mod slow {
         println!("ministack accepts {:?} after its start", began.elapsed());
         let began = Instant::now();
         let parameters = [
-            ("KeyEncryption", format!("file:{}", secret.path().display())),
+            ("KeyEncryptionFile", secret.path().display().to_string()),
             ("JwksUrl", format!("{issuer}/dev/jwks.json")),
             ("JwtIssuer", issuer.clone()),
             ("JwtAudience", "stream-sync-local".to_owned()),

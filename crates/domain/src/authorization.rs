@@ -3,8 +3,17 @@
 //! A cached answer may only refuse. Admission rests on [`admit`] over a strongly consistent read
 //! that is made after the lock was taken, so that a reset or a hold that races a publish is seen by
 //! one of the two sides.
+//!
+//! What is cached of a key refuses by itself: a key that is dead stays dead. What is cached of a
+//! hold or of the networks may be over by now, so it only [gives cause](is_doubtful) to ask the
+//! store before the lock is asked for.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use crate::channel::{Gate, Key};
+use crate::limits::is_within;
 use crate::{ChannelId, Refusal, Timestamp, UserId};
 
 /// What an edge knows of a key it has looked up; what the cache holds.
@@ -28,6 +37,17 @@ pub struct Known {
     pub key: Key,
     /// The gate's version when it was read.
     pub auth_version: u64,
+    /// Where its channel's publishes may come from; empty: from anywhere.
+    pub allowed_networks: Vec<IpNet>,
+}
+
+/// What is cached of a channel's hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hold {
+    /// The gate's version that it was set or lifted under.
+    pub auth_version: u64,
+    /// When it ends. None: it was lifted.
+    pub until: Option<Timestamp>,
 }
 
 /// An admitted publish: what the lock and everything after it is told.
@@ -74,6 +94,42 @@ impl Answer {
     }
 }
 
+impl Hold {
+    /// Whether this may take the place of `held`: a greater version does; of equal ones what lifts
+    /// wins.
+    #[must_use]
+    pub fn replaces(&self, held: &Self) -> bool {
+        let (mine, theirs) = (self.auth_version, held.auth_version);
+        mine > theirs || (mine == theirs && held.until.is_some())
+    }
+
+    /// Whether it keeps publishes out at `now`.
+    #[must_use]
+    pub fn stands(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+}
+
+/// Whether what is cached gives cause to ask the store before the lock is asked for: a publish that
+/// is refused then has not touched it.
+#[must_use]
+pub fn is_doubtful(known: &Known, hold: Option<&Hold>, address: IpAddr, now: Timestamp) -> bool {
+    hold.is_some_and(|hold| hold.stands(now)) || !is_within(&known.allowed_networks, address)
+}
+
+impl Gate {
+    /// Whether it lets anybody through at `now`.
+    ///
+    /// # Errors
+    /// [`Refusal::OnHold`].
+    pub fn check(&self, now: Timestamp) -> Result<(), Refusal> {
+        match self.held(now) {
+            Some(until) => Err(Refusal::OnHold { until }),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Key {
     /// Whether it may start a publish at `now`.
     #[must_use]
@@ -90,9 +146,7 @@ pub fn admit(key: Option<&Key>, gate: &Gate, now: Timestamp) -> Result<Admission
     let key = key
         .filter(|key| key.is_valid(now))
         .ok_or(Refusal::Unauthorized)?;
-    if let Some(until) = gate.hold_until.filter(|until| now < *until) {
-        return Err(Refusal::OnHold { until });
-    }
+    gate.check(now)?;
     Ok(Admission {
         channel_id: key.channel_id.clone(),
         user_id: key.user_id.clone(),
@@ -163,6 +217,7 @@ mod tests {
             Answer::Known(Known {
                 key: key(None),
                 auth_version,
+                allowed_networks: Vec::new(),
             })
         };
         let revoked = Answer::Revoked { auth_version: 5 };
@@ -171,6 +226,44 @@ mod tests {
         assert!(known(6).replaces(&revoked));
         assert!(revoked.replaces(&known(5)));
         assert!(!Answer::Unknown.replaces(&known(1)));
+    }
+
+    #[test]
+    fn a_hold_is_lifted_by_what_was_written_after_it_and_not_before() {
+        let hold = |auth_version, until: Option<u64>| Hold {
+            auth_version,
+            until: until.map(Timestamp::from_millis),
+        };
+        assert!(hold(6, None).replaces(&hold(5, Some(9))));
+        assert!(!hold(5, Some(9)).replaces(&hold(6, None)));
+        assert!(hold(5, None).replaces(&hold(5, Some(9))));
+        assert!(!hold(5, Some(9)).replaces(&hold(5, None)));
+        assert!(hold(7, Some(9)).replaces(&hold(6, None)));
+        assert!(!hold(6, None).stands(NOW));
+        assert!(hold(6, Some(1_000_001)).stands(NOW));
+        assert!(!hold(6, Some(1_000_000)).stands(NOW));
+    }
+
+    #[test]
+    fn a_cached_hold_or_network_gives_cause_to_ask_the_store_and_nothing_more() {
+        let known = |networks: &[&str]| Known {
+            key: key(None),
+            auth_version: 3,
+            allowed_networks: crate::limits::parse_networks(networks).expect("networks"),
+        };
+        let held = |until| Hold {
+            auth_version: 4,
+            until,
+        };
+        let address = "192.0.2.7".parse().expect("an address");
+        let doubtful =
+            |known: &Known, hold: Option<Hold>| is_doubtful(known, hold.as_ref(), address, NOW);
+        let later = Some(Timestamp::from_millis(1_000_001));
+        assert!(!doubtful(&known(&[]), None));
+        assert!(!doubtful(&known(&["192.0.2.0/24"]), Some(held(None))));
+        assert!(!doubtful(&known(&[]), Some(held(Some(NOW)))));
+        assert!(doubtful(&known(&[]), Some(held(later))));
+        assert!(doubtful(&known(&["198.51.100.0/24"]), None));
     }
 
     #[test]

@@ -16,18 +16,24 @@ pub mod attempt;
 pub mod authorization;
 pub mod channel;
 pub mod edge;
+pub mod encoder;
+pub mod event;
 pub mod id;
 pub mod lease;
+pub mod limits;
 pub mod live;
 pub mod metrics;
 mod moment;
 pub mod refusal;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod session;
 pub mod status;
 pub mod stream_key;
 pub mod timestamp;
 
 pub use id::{AttemptId, ChannelId, ConnectionId, EdgeId, Owner, SessionId, UserId};
+pub use limits::Limits;
 pub use moment::Moment;
 pub use refusal::Refusal;
 pub use stream_key::{Fingerprint, FingerprintSecret, StreamKey, StreamKeyHash};

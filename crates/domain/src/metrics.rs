@@ -37,6 +37,18 @@ pub struct Reading {
     pub last_video_timestamp: u64,
 }
 
+impl Reading {
+    /// The bitrate since an earlier reading, in kbit/s; zero where no time has passed.
+    #[must_use]
+    pub fn kbps_since(self, earlier: Self) -> u32 {
+        let elapsed = self.at_millis.saturating_sub(earlier.at_millis);
+        let bytes = self.media_bytes.saturating_sub(earlier.media_bytes);
+        // Bits per millisecond are kbit per second.
+        let kbps = bytes.saturating_mul(8).checked_div(elapsed).unwrap_or(0);
+        u32::try_from(kbps).unwrap_or(u32::MAX)
+    }
+}
+
 /// How many one-second readings a rate is taken over: long enough to even out one keyframe a
 /// second, short enough to show a change at once.
 pub const WINDOW_READINGS: usize = 3;
@@ -67,21 +79,10 @@ impl Sampler {
         // A stream's first readings may be of a moment before its first picture.
         let with_pictures = self.readings.iter().find(|held| held.video_frames > 0);
         Rates {
-            bitrate_kbps: bitrate(oldest, reading),
+            bitrate_kbps: reading.kbps_since(oldest),
             fps: with_pictures.and_then(|first| frame_rate(*first, reading)),
         }
     }
-}
-
-fn bitrate(from: Reading, to: Reading) -> u32 {
-    let elapsed = to.at_millis.saturating_sub(from.at_millis);
-    let bits = to
-        .media_bytes
-        .saturating_sub(from.media_bytes)
-        .saturating_mul(8);
-    // Bits per millisecond are kbit per second.
-    let kbps = bits.checked_div(elapsed).unwrap_or(0);
-    u32::try_from(kbps).unwrap_or(u32::MAX)
 }
 
 fn frame_rate(from: Reading, to: Reading) -> Option<f64> {

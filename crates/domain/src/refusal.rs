@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::Timestamp;
+use crate::limits::Exceeded;
 
 /// A publish that was turned away, with what there is to say about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,10 +23,7 @@ pub enum Refusal {
         until: Timestamp,
     },
     /// The stream exceeds a limit of the channel.
-    Limit {
-        /// Which limit, what is allowed and what was sent.
-        what: String,
-    },
+    Limit(Exceeded),
     /// The edge is full or the store is away (requirement 5.2).
     ServiceUnavailable,
 }
@@ -47,7 +45,7 @@ impl Refusal {
             Self::Unauthorized => "unauthorized",
             Self::AlreadyLive { .. } => "already_live",
             Self::OnHold { .. } => "on_hold",
-            Self::Limit { .. } => "limit",
+            Self::Limit(_) => "limit",
             Self::ServiceUnavailable => "service_unavailable",
         }
     }
@@ -58,7 +56,7 @@ impl Refusal {
         match self {
             Self::Unauthorized | Self::OnHold { .. } => "NetStream.Publish.Denied",
             Self::AlreadyLive { .. } => "NetStream.Publish.BadName",
-            Self::Limit { .. } => "NetStream.Publish.Rejected",
+            Self::Limit(_) => "NetStream.Publish.Rejected",
             Self::ServiceUnavailable => "NetStream.Failed",
         }
     }
@@ -82,7 +80,7 @@ impl Refusal {
                 )
             }
             Self::OnHold { until } => format!("This channel is on hold until {until}."),
-            Self::Limit { what } => format!("{what}. Change it in your encoder's output settings."),
+            Self::Limit(exceeded) => exceeded.advice(),
             Self::ServiceUnavailable => {
                 "The ingest edge is full or cannot reach its database. Try again in a few seconds."
                     .into()
@@ -98,7 +96,7 @@ impl fmt::Display for Refusal {
             Self::Unauthorized => f.write_str("Unauthorized"),
             Self::AlreadyLive { .. } => f.write_str("Already live"),
             Self::OnHold { until } => write!(f, "On hold until {until}"),
-            Self::Limit { what } => f.write_str(what),
+            Self::Limit(exceeded) => write!(f, "{exceeded}"),
             Self::ServiceUnavailable => f.write_str("Service Unavailable"),
         }
     }
@@ -131,11 +129,12 @@ mod tests {
                 "On hold until 2030-03-17T17:46:40Z",
             ),
             (
-                Refusal::Limit {
-                    what: "bitrate 9000 kbit/s is over 6000".into(),
-                },
+                Refusal::Limit(Exceeded::Bitrate {
+                    allowed: 6_000,
+                    sent: 9_000,
+                }),
                 "NetStream.Publish.Rejected",
-                "bitrate 9000 kbit/s is over 6000",
+                "Bitrate 9000 kbit/s is over this channel's maximum of 6000 kbit/s",
             ),
             (
                 Refusal::ServiceUnavailable,

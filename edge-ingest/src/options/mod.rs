@@ -80,6 +80,14 @@ pub struct Options {
         value_name = "URL"
     )]
     pub redis_url: Option<String>,
+    /// The same, looked up by its name in ElastiCache; only in builds with the feature `elasticache`.
+    #[arg(
+        long,
+        env = "STREAM_SYNC_ELASTICACHE_NAME",
+        value_name = "NAME",
+        conflicts_with = "redis_url"
+    )]
+    pub elasticache_name: Option<String>,
     /// The WebSocket API's @connections URL.
     #[arg(long, env = "STREAM_SYNC_WEBSOCKET_MANAGEMENT_URL", value_name = "URL")]
     pub websocket_management_url: String,

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Refusal;
+use domain::limits::{BitrateWindow, Exceeded};
 use domain::live::{EndReason, Item, State, Write};
 use domain::metrics::Sampler;
 
@@ -15,6 +17,7 @@ use super::lock::persist;
 use super::session::Session;
 use super::session_log::SessionLog;
 use super::{Publish, Slot};
+use crate::attempts;
 use crate::clock;
 use crate::grant::Grant;
 use crate::lease::Holding;
@@ -51,6 +54,8 @@ pub(super) struct Publisher {
     /// Keeps the next epoch from beginning while media may flow.
     holding: Option<Holding>,
     sampler: Sampler,
+    /// Kept while the channel's bitrate is limited.
+    bitrate: BitrateWindow,
 }
 
 /// Lives an admitted publish to its end; `slot` is given back when its media ends.
@@ -93,6 +98,7 @@ impl Publisher {
             holding: Some(holding),
             grant,
             sampler: Sampler::default(),
+            bitrate: BitrateWindow::default(),
         })
     }
 
@@ -121,7 +127,11 @@ impl Publisher {
 
     async fn step(&mut self, happened: Happened) -> Next {
         match happened {
-            Happened::Heard(Heard::Signal(Signal::MediaStarted)) => self.go_live().await,
+            // Before it is LIVE, where the first bytes say so already: it never was, then.
+            Happened::Heard(Heard::Signal(Signal::MediaStarted)) => match self.judge() {
+                Ok(()) => self.go_live().await,
+                Err(exceeded) => self.cut(exceeded).await,
+            },
             Happened::Heard(Heard::Signal(Signal::Closed(Closure::Unpublished))) => {
                 self.end(EndReason::Unpublished).await
             }
@@ -131,7 +141,10 @@ impl Publisher {
             | Happened::Stopping(StopMode::Drain) => self.drop_out().await,
             Happened::Heard(Heard::Sample) => {
                 self.sampled().await;
-                Next::Continue
+                match self.judge() {
+                    Ok(()) => Next::Continue,
+                    Err(exceeded) => self.cut(exceeded).await,
+                }
             }
             Happened::Ordered(Order::End(reason)) => self.end(reason).await,
             Happened::Stopping(StopMode::End) => self.end(EndReason::Shutdown).await,
@@ -157,6 +170,7 @@ impl Publisher {
         self.session.dashboard.went_live(&self.session.item);
         self.announce().await;
         let attempted = &self.publish.attempted;
+        self.session.edge.attempts.settled(attempted);
         self.session.log =
             SessionLog::begin(&self.session.edge, &self.session.item, attempted).await;
         Next::Continue
@@ -196,9 +210,41 @@ impl Publisher {
         }
     }
 
+    /// Holds the stream, as last looked at, against what its channel allows now.
+    fn judge(&mut self) -> Result<(), Exceeded> {
+        let limits = Arc::clone(&self.session.place.judged.borrow().limits);
+        limits.check_address(self.publish.attempted.ip)?;
+        let sample = self.line.samples.borrow();
+        let Some(sample) = sample.as_ref() else {
+            return Ok(());
+        };
+        if let Some(resolution) = sample.resolution() {
+            limits.check_resolution(resolution)?;
+        }
+        match limits.maximum_bitrate_kbps {
+            Some(maximum) => self.bitrate.take(sample.reading, maximum),
+            None => Ok(()),
+        }
+    }
+
+    /// The stream exceeds what its channel allows: the encoder, which will try again, and the owner
+    /// are told what, and the session ends.
+    async fn cut(&mut self, exceeded: Exceeded) -> Next {
+        let refusal = Refusal::from(exceeded);
+        tracing::info!(channel_id = %self.grant.channel_id, session_id = self.session.id(),
+            "cutting a stream: {refusal}");
+        self.line.say_at_the_end(refusal.clone());
+        let attempted = self.publish.attempted.clone();
+        attempts::tell(&self.session.edge, attempted, refusal);
+        self.end(EndReason::Limit).await
+    }
+
     /// The session ends now. Media stops first: nothing of it counts after the write.
     async fn end(&mut self, reason: EndReason) -> Next {
         self.stop_media().await;
+        if reason != EndReason::Unpublished {
+            self.was_lost();
+        }
         let write = self.session.item.end(clock::now(), reason);
         self.leave_with(|_| write.clone()).await
     }
@@ -207,9 +253,17 @@ impl Publisher {
     /// from when it is written, however long the store was away.
     async fn drop_out(&mut self) -> Next {
         self.stop_media().await;
+        self.was_lost();
         let grace = self.grace;
         self.leave_with(|item| item.dropped(clock::now(), grace))
             .await
+    }
+
+    /// The encoder did not ask for the end: it may come back by itself.
+    fn was_lost(&self) {
+        let encoder = self.session.log.as_ref().and_then(SessionLog::encoder);
+        let attempts = &self.session.edge.attempts;
+        attempts.lost(&self.publish.attempted, encoder);
     }
 
     async fn stop_media(&mut self) {

@@ -49,6 +49,11 @@ pub(crate) async fn run(edge: Arc<Shared>, publish: Publish, mut line: Publisher
     let admitted = match verdict {
         Ok(admitted) => admitted,
         Err(NotAdmitted::Refused(refusal)) => return refuse(&edge, &publish, &mut line, refusal),
+        Err(NotAdmitted::KeyOfNobody) => {
+            // Nobody is to be told, so nobody is looked for.
+            attempts::note(&edge, &publish.attempted, &Refusal::Unauthorized);
+            return line.answer(Err(Refusal::Unauthorized));
+        }
         Err(NotAdmitted::Left) => return,
     };
     edge.metrics.publishes_started.inc();
@@ -60,7 +65,8 @@ pub(crate) async fn run(edge: Arc<Shared>, publish: Publish, mut line: Publisher
 
 fn refuse(edge: &Arc<Shared>, publish: &Publish, line: &mut PublisherEnd, refusal: Refusal) {
     line.answer(Err(refusal.clone()));
-    attempts::report(edge, publish.attempted.clone(), refusal);
+    attempts::note(edge, &publish.attempted, &refusal);
+    attempts::tell(edge, publish.attempted.clone(), refusal);
 }
 
 /// Room for one publisher, given back when dropped: at the end of the connection, not of the grace.

@@ -89,10 +89,10 @@ fn write_logs() {
         .init();
 }
 
-/// Opens the store's connection with a read that finds nothing.
+/// Opens the store's connection with a read that finds nothing, and that every function has a right to.
 async fn open(store: &Store) {
     let nobody = ChannelId::from_random([0; 16]);
-    if let Err(error) = store.live(&nobody).await {
+    if let Err(error) = store.channel(&nobody).await {
         tracing::warn!(error = %Chain(&error), "store not reached yet");
     }
 }

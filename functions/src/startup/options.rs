@@ -38,14 +38,22 @@ struct CacheOptions {
     /// The shared cache, redis://host:port or rediss://host:port; without it everything works.
     #[arg(long, env = "STREAM_SYNC_REDIS_URL", hide_env_values = true)]
     redis_url: Option<String>,
+    /// The same, looked up by its name in ElastiCache; only in builds with the feature `elasticache`.
+    #[arg(
+        long,
+        env = "STREAM_SYNC_ELASTICACHE_NAME",
+        conflicts_with = "redis_url"
+    )]
+    elasticache_name: Option<String>,
 }
 
 impl CacheOptions {
-    async fn open(&self) -> anyhow::Result<Cache> {
-        match &self.redis_url {
-            Some(url) => Cache::redis(url).await.context("STREAM_SYNC_REDIS_URL"),
-            None => Ok(Cache::none()),
-        }
+    async fn open(&self, sdk: &SdkConfig) -> anyhow::Result<Cache> {
+        let (url, name) = (&self.redis_url, &self.elasticache_name);
+        let cache = Cache::open(sdk, url.as_deref(), name.as_deref()).await;
+        Ok(cache
+            .context("the shared cache")?
+            .unwrap_or_else(Cache::none))
     }
 }
 
@@ -68,13 +76,34 @@ impl NotifyOptions {
 #[derive(Clone, Debug)]
 enum KeyEncryption {
     File(PathBuf),
+    #[cfg(feature = "kms")]
+    Kms(String),
 }
 
 fn key_encryption(text: &str) -> Result<KeyEncryption, &'static str> {
     match text.split_once(':') {
         Some(("file", path)) if !path.is_empty() => Ok(KeyEncryption::File(path.into())),
-        Some(("kms", _)) => Err("this build has no KMS yet; use file:PATH"),
-        _ => Err("must be file:PATH"),
+        #[cfg(feature = "kms")]
+        Some(("kms", key)) if !key.is_empty() => Ok(KeyEncryption::Kms(key.to_owned())),
+        #[cfg(not(feature = "kms"))]
+        Some(("kms", _)) => {
+            Err("this build has no KMS: build it with --features kms, or use file:PATH")
+        }
+        _ => Err("must be file:PATH or kms:ARN"),
+    }
+}
+
+impl KeyEncryption {
+    #[cfg_attr(
+        not(feature = "kms"),
+        allow(unused_variables, reason = "only KMS is reached by it")
+    )]
+    fn keyring(&self, sdk: &SdkConfig) -> anyhow::Result<Keyring> {
+        match self {
+            Self::File(path) => Keyring::from_file(path).context("STREAM_SYNC_KEY_ENCRYPTION"),
+            #[cfg(feature = "kms")]
+            Self::Kms(key) => Ok(Keyring::from_kms(sdk, key)),
+        }
     }
 }
 
@@ -94,7 +123,8 @@ pub struct ApiOptions {
     store: StoreOptions,
     #[command(flatten)]
     cache: CacheOptions,
-    /// Seals the stream keys that owners may reveal: file:PATH of a 32-byte secret, raw or base64.
+    /// Seals the stream keys that owners may reveal: file:PATH of a 32-byte secret, raw or base64, or
+    /// kms:ARN of a KMS key; that only in builds with the feature `kms`.
     #[arg(long, env = "STREAM_SYNC_KEY_ENCRYPTION", value_parser = key_encryption)]
     key_encryption: KeyEncryption,
     /// The identity provider's public keys.
@@ -123,13 +153,12 @@ pub struct ApiOptions {
 
 impl Options for ApiOptions {
     async fn start(self) -> anyhow::Result<Function> {
-        let KeyEncryption::File(path) = &self.key_encryption;
-        let keyring = Keyring::from_file(path).context("STREAM_SYNC_KEY_ENCRYPTION")?;
         let authenticator =
             Authenticator::from_url(&self.jwks_url, &self.jwt_issuer, &self.jwt_audience)
                 .context("STREAM_SYNC_JWKS_URL")?;
         let sdk = sdk().await;
-        let cache = self.cache.open().await?;
+        let keyring = self.key_encryption.keyring(&sdk)?;
+        let cache = self.cache.open(&sdk).await?;
         let (store, ()) = tokio::join!(self.store.open(&sdk), authenticator.prepare(now()));
         Ok(Function::api(Api {
             store,
@@ -179,7 +208,7 @@ pub struct WebsocketOptions {
 impl Options for WebsocketOptions {
     async fn start(self) -> anyhow::Result<Function> {
         let sdk = sdk().await;
-        let cache = self.cache.open().await?;
+        let cache = self.cache.open(&sdk).await?;
         let store = self.store.open(&sdk).await;
         Ok(Function::websocket(Websocket {
             notifier: self.notify.notifier(&sdk, &store),
@@ -195,7 +224,7 @@ impl Options for WebsocketOptions {
 #[command(
     name = "status-fanout",
     version,
-    about = "Follows the change stream of stream-sync's live items, on AWS Lambda"
+    about = "Follows the change streams of stream-sync, on AWS Lambda"
 )]
 pub struct StatusFanoutOptions {
     #[command(flatten)]

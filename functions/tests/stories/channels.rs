@@ -42,43 +42,6 @@ async fn a_channel_is_made_read_changed_and_removed() {
 }
 
 #[tokio::test]
-async fn another_users_channel_is_not_found() {
-    let stack = Stack::start().await;
-    let id = stack.channel("alice").await;
-    let own = format!("/v1/channels/{id}");
-    let key = format!("{own}/stream-key");
-    let generated = stack.post("alice", &key, Value::Null).await;
-    assert_eq!(generated.status, 201);
-    let nobodys = "/v1/channels/ch_00000000000000000000000000000000".to_owned();
-    for path in [&own, &nobodys] {
-        for (method, rest, body) in [
-            ("GET", "", Value::Null),
-            ("PATCH", "", json!({ "name": "Mine now" })),
-            ("DELETE", "", Value::Null),
-            ("GET", "/stream-key", Value::Null),
-            ("POST", "/stream-key", Value::Null),
-            ("POST", "/stream-key/reset", json!({})),
-            ("POST", "/stream-key/reveal", Value::Null),
-            ("GET", "/status", Value::Null),
-            ("GET", "/sessions", Value::Null),
-        ] {
-            let answer = stack
-                .call("mallory", method, &format!("{path}{rest}"), body)
-                .await;
-            answer.is_problem(404, "not_found");
-        }
-    }
-    // Nothing was changed by any of it, and the list has nothing of another's.
-    assert_eq!(stack.get("alice", &own).await.text("name"), "Show");
-    let revealed = stack
-        .post("alice", &format!("{key}/reveal"), Value::Null)
-        .await;
-    assert_eq!(revealed.text("streamKey"), generated.text("streamKey"));
-    let list = stack.get("mallory", "/v1/channels").await;
-    assert_eq!(list.body["items"], json!([]));
-}
-
-#[tokio::test]
 async fn a_user_has_at_most_twenty_channels() {
     let stack = Stack::start().await;
     for _ in 0..20 {
@@ -155,4 +118,85 @@ async fn a_removed_channels_key_opens_nothing() {
     assert_eq!(removed.status, 204);
     let found = stack.services.store.key(&key.hash()).await.expect("a read");
     assert_eq!(found, None);
+}
+
+#[tokio::test]
+async fn limits_are_set_changed_one_by_one_and_lifted() {
+    let stack = Stack::start().await;
+    let limits = json!({
+        "allowedNetworks": [" 10.1.2.3/8", "2001:db8::1"],
+        "maximumBitrateKbps": 6_000,
+    });
+    let made = json!({ "name": "Show", "limits": limits });
+    let made = stack.post("alice", "/v1/channels", made).await;
+    assert_eq!(made.status, 201);
+    let mut expected = json!({
+        "allowedNetworks": ["10.0.0.0/8", "2001:db8::1/128"],
+        "maximumBitrateKbps": 6_000,
+        "maximumResolution": null,
+    });
+    assert_eq!(made.body["limits"], expected);
+    let path = format!("/v1/channels/{}", made.text("id"));
+    let id = domain::ChannelId::parse(made.text("id")).expect("an id");
+    let mut controls = stack.services.cache.controls();
+    let change = async |limits: Value| {
+        let change = json!({ "limits": limits });
+        let changed = stack.call("alice", "PATCH", &path, change).await;
+        assert_eq!(changed.status, 200);
+        assert_eq!(stack.get("alice", &path).await.body, changed.body);
+        changed.body["limits"].clone()
+    };
+    expected["maximumResolution"] = json!("1920x1080");
+    expected["allowedNetworks"] = json!([]);
+    let some = json!({ "maximumResolution": "1920x1080", "allowedNetworks": null });
+    assert_eq!(change(some).await, expected);
+    let told = controls.try_recv().expect("the edges are told");
+    let gate = stack.services.store.gate(&id).await.expect("a read");
+    assert_eq!(
+        (told.channel_id, told.auth_version),
+        (id, gate.auth_version)
+    );
+    assert_eq!(change(json!({})).await, expected);
+    assert!(controls.try_recv().is_err(), "nothing changed");
+    let none = json!({
+        "allowedNetworks": [],
+        "maximumBitrateKbps": null,
+        "maximumResolution": null,
+    });
+    assert_eq!(change(Value::Null).await, none);
+}
+
+#[tokio::test]
+async fn limits_out_of_their_bounds_are_refused_and_named() {
+    let stack = Stack::start().await;
+    let path = format!("/v1/channels/{}", stack.channel("alice").await);
+    let many = vec!["10.0.0.0/8"; 33];
+    for (limits, field) in [
+        (json!({ "allowedNetworks": ["office"] }), "allowedNetworks"),
+        (json!({ "allowedNetworks": many }), "allowedNetworks"),
+        (json!({ "maximumBitrateKbps": 99 }), "maximumBitrateKbps"),
+        (json!({ "maximumResolution": "1080p" }), "maximumResolution"),
+    ] {
+        let change = json!({ "limits": limits });
+        for answer in [
+            stack.call("alice", "PATCH", &path, change.clone()).await,
+            stack
+                .post(
+                    "alice",
+                    "/v1/channels",
+                    json!({ "name": "Show", "limits": limits }),
+                )
+                .await,
+        ] {
+            answer.is_problem(422, "invalid_value");
+            assert_eq!(answer.text("field"), format!("limits.{field}"));
+        }
+    }
+    for limits in [json!({ "colour": 1 }), json!({ "maximumBitrateKbps": -1 })] {
+        let change = json!({ "limits": limits });
+        let answer = stack.call("alice", "PATCH", &path, change).await;
+        answer.is_problem(400, "malformed_body");
+    }
+    let unchanged = stack.get("alice", &path).await;
+    assert_eq!(unchanged.body["limits"]["allowedNetworks"], json!([]));
 }

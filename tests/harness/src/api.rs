@@ -1,9 +1,11 @@
 //! The HTTP API as an owner's script calls it.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use contract::event::Event;
 use contract::http::{
-    Channel, CreateChannel, DevToken, DevTokenRequest, MaskedStreamCredential, Page,
-    ResetStreamKey, Session, Status, StreamCredential, UpdateChannel, WebsocketTicket,
+    Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Hold, MaskedStreamCredential,
+    Page, ResetStreamKey, Session, Status, StreamCredential, UpdateChannel, UpdateLimits,
+    WebsocketTicket,
 };
 use contract::problem::{CONTENT_TYPE, Problem};
 use domain::{ChannelId, UserId};
@@ -254,6 +256,19 @@ impl Api {
         Ok(page.items)
     }
 
+    /// The channel's events after a number, oldest first: one page.
+    ///
+    /// # Errors
+    /// When the answer is not a page of events.
+    pub async fn events_after(&self, channel: &ChannelId, after: u64) -> Result<Vec<Event>> {
+        let page: Page<Event> = self
+            .get(&format!(
+                "/v1/channels/{channel}/events?limit=100&after={after}"
+            ))
+            .await?;
+        Ok(page.items)
+    }
+
     /// Makes a channel.
     ///
     /// # Errors
@@ -262,6 +277,7 @@ impl Api {
         let body = Body::json(&CreateChannel {
             name: name.to_owned(),
             grace_seconds: None,
+            limits: None,
         })?;
         self.send(Method::POST, "/v1/channels", body).await?.ok()
     }
@@ -279,6 +295,24 @@ impl Api {
         self.send(Method::PATCH, &path, Body::json(&update)?)
             .await?
             .ok()
+    }
+
+    /// Changes the channel's limits; None lifts all of them.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn set_limits(
+        &self,
+        channel: &ChannelId,
+        limits: Option<UpdateLimits>,
+    ) -> Result<Channel> {
+        let update = UpdateChannel {
+            limits: Some(limits),
+            ..UpdateChannel::default()
+        };
+        let path = format!("/v1/channels/{channel}");
+        let answer = self.send(Method::PATCH, &path, Body::json(&update)?);
+        answer.await?.ok()
     }
 
     /// The masked view of the channel's key.
@@ -333,6 +367,27 @@ impl Api {
         let credential: StreamCredential = answer.ok()?;
         self.canary.plant(&credential.stream_key);
         Ok(credential)
+    }
+
+    /// Ends who is live on the channel, and lets nobody in for so many seconds.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn disconnect(&self, channel: &ChannelId, hold_seconds: u64) -> Result<Hold> {
+        let path = format!("/v1/channels/{channel}/disconnect");
+        let body = Body::json(&Disconnect { hold_seconds })?;
+        self.send(Method::POST, &path, body).await?.ok()
+    }
+
+    /// Lets publishers in again.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn lift_hold(&self, channel: &ChannelId) -> Result<()> {
+        let path = format!("/v1/channels/{channel}/hold");
+        let answer = self.send(Method::DELETE, &path, Body::Empty).await?;
+        ensure!(answer.status == 204, "{}: {}", answer.status, answer.body);
+        Ok(())
     }
 
     /// A ticket for one WebSocket.

@@ -1,6 +1,7 @@
 //! A real redis-server of the story's own.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -19,7 +20,7 @@ const TRIES: u32 = 5;
 pub struct Redis {
     process: Process,
     port: u16,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Redis {
@@ -43,13 +44,22 @@ impl Redis {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
+        let process = Self::launch(port, directory.path()).await?;
+        Ok(Self {
+            process,
+            port,
+            directory,
+        })
+    }
+
+    async fn launch(port: u16, directory: &Path) -> Result<Process> {
         let mut command = programs::of_the_machine("redis-server")?;
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         command
             .arg("--port")
             .arg(port.to_string())
             .arg("--dir")
-            .arg(directory.path());
+            .arg(directory);
         let mut process = Process::spawn("redis-server", command)?;
         wait::until("redis-server to accept", WITHIN, async || {
             ensure!(process.runs(), "redis-server ended: {}", process.stdout());
@@ -59,11 +69,7 @@ impl Redis {
                 .then_some(()))
         })
         .await?;
-        Ok(Self {
-            process,
-            port,
-            _directory: directory,
-        })
+        Ok(process)
     }
 
     /// What `--redis` takes.
@@ -82,6 +88,56 @@ impl Redis {
         let output = command.output().await.context("redis-cli does not run")?;
         ensure!(output.status.success(), "redis-cli failed");
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Every key with what it holds, a line for each.
+    ///
+    /// # Errors
+    /// When redis-cli fails.
+    pub async fn dump(&self) -> Result<String> {
+        let mut dump = String::new();
+        for key in self.ask(&["KEYS", "*"]).await?.lines() {
+            let command = match self.ask(&["TYPE", key]).await?.as_str() {
+                "hash" => "HGETALL",
+                "string" => "GET",
+                other => anyhow::bail!("{key} is a {other}: say how to read it"),
+            };
+            let held = self.ask(&[command, key]).await?;
+            dump.push_str(&format!("{key} {}\n", held.replace('\n', " ")));
+        }
+        Ok(dump)
+    }
+
+    /// Sets an entry to whatever these bytes are.
+    ///
+    /// # Errors
+    /// When redis-cli fails.
+    pub async fn set(&self, name: &str, value: &[u8]) -> Result<()> {
+        let file = self.directory.path().join("value");
+        std::fs::write(&file, value)?;
+        let mut command = programs::of_the_machine("redis-cli")?;
+        command.args(["-p", &self.port.to_string(), "-x", "SET", name]);
+        let output = command.stdin(std::fs::File::open(file)?).output().await?;
+        ensure!(output.stdout.starts_with(b"OK"), "redis-cli failed");
+        Ok(())
+    }
+
+    /// Kills it (SIGKILL). [`Redis::start_again`] brings an empty one back at the same address.
+    ///
+    /// # Errors
+    /// When it had ended already.
+    pub async fn crash(&mut self) -> Result<()> {
+        self.process.end(Signal::KILL, WITHIN).await?;
+        Ok(())
+    }
+
+    /// Starts it after a [crash](Redis::crash), with nothing in it.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.process = Self::launch(self.port, self.directory.path()).await?;
+        Ok(())
     }
 
     /// Takes it away at once.
@@ -112,6 +168,8 @@ mod tests {
         let redis = Redis::start().await.unwrap();
         assert_eq!(redis.ask(&["PING"]).await.unwrap(), "PONG");
         assert_eq!(redis.ask(&["SET", "a", "1"]).await.unwrap(), "OK");
+        redis.set("b", b"\"quoted\"").await.unwrap();
+        assert_eq!(redis.ask(&["GET", "b"]).await.unwrap(), "\"quoted\"");
         redis.stop().await.unwrap();
     }
 }

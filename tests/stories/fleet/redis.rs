@@ -1,12 +1,53 @@
-//! The shared cache is emptied, and then it is gone.
+//! The shared cache spares the store; it is emptied, and then it is gone.
+
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use contract::http::StatusWord;
+use domain::StreamKey;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use harness::fleet::{Crowd, Options};
 use harness::reconnecting::Habit;
 use harness::{Fleet, HANG, Publisher};
+use rand::RngCore as _;
 
 const PUBLISHERS: usize = 6;
+/// Publishes with one key that nobody has, and how many of them at a time.
+const GUESSES: usize = 1_000;
+const GUESSES_AT_ONCE: usize = 100;
+/// How long it is remembered that a key is nobody's.
+const UNKNOWN_FOR: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn a_thousand_publishes_with_one_unknown_key_ask_the_store_once() -> Result<()> {
+    let fleet = Fleet::start(Options {
+        edges: 1,
+        ..Options::default()
+    })
+    .await?;
+    let server = fleet.edge(0).server()?;
+    let key = StreamKey::generate(|bytes| rand::rng().fill_bytes(bytes));
+    let key = key.expose();
+    fleet.stack.canary.plant(key);
+    let (before, began) = (fleet.proxy.counts(), Instant::now());
+    let guess = |_| async {
+        let code = Publisher::publish(&server, key).await?.refused()?;
+        anyhow::ensure!(code == "NetStream.Publish.Denied", "{code}");
+        Ok(())
+    };
+    stream::iter((0..GUESSES).map(guess))
+        .buffer_unordered(GUESSES_AT_ONCE)
+        .try_collect::<Vec<()>>()
+        .await?;
+    let took = began.elapsed();
+    let passed = fleet.proxy.counts().since(&before);
+    let reads = passed.sum(|call| call.line == "edge-1" && call.table == "channels");
+    println!("{GUESSES} publishes in {took:?}: {} reads", reads.requests);
+    // Once more for each time that it was forgotten.
+    let forgotten = took.as_secs() / UNKNOWN_FOR.as_secs();
+    assert!(reads.requests <= 1 + forgotten, "{reads:?}");
+    fleet.stop().await
+}
 
 #[tokio::test]
 async fn nobody_is_dropped_and_nobody_doubled_when_redis_is_flushed_and_gone() -> Result<()> {

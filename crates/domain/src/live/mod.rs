@@ -66,6 +66,8 @@ pub enum EndReason {
     Revoked,
     /// The owner disconnected the stream or put the channel on hold.
     Disconnected,
+    /// The stream exceeded a limit of its channel.
+    Limit,
     /// The edge's operator stopped it.
     Shutdown,
     /// The publisher was let in and never sent media.
@@ -74,11 +76,12 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Unpublished,
         Self::Dropped,
         Self::Revoked,
         Self::Disconnected,
+        Self::Limit,
         Self::Shutdown,
         Self::NoMedia,
     ];
@@ -91,8 +94,19 @@ impl EndReason {
             Self::Dropped => "dropped",
             Self::Revoked => "revoked",
             Self::Disconnected => "disconnected",
+            Self::Limit => "limit",
             Self::Shutdown => "shutdown",
             Self::NoMedia => "no_media",
+        }
+    }
+
+    /// Whether a holder may end an item in this state for this reason.
+    #[must_use]
+    pub const fn ends(self, state: State) -> bool {
+        match state {
+            State::Starting => true,
+            State::Live => !matches!(self, Self::NoMedia),
+            State::Offline | State::Grace => false,
         }
     }
 

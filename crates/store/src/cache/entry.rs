@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use domain::authorization::{Answer, Known};
+use domain::authorization::{Answer, Hold, Known};
 use domain::channel::Key;
+use domain::limits::parse_networks;
 use domain::metrics::Metrics;
 use domain::{ChannelId, StreamKeyHash, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -16,18 +17,26 @@ const KNOWN_TTL: Duration = Duration::from_secs(300);
 const KNOWN_JITTER: f64 = 0.1;
 /// A key that was not found: short, because it may be made at any moment.
 const UNKNOWN_TTL: Duration = Duration::from_secs(5);
-/// A revoked key: longer than any positive answer lives, so that none outlives it.
-const REVOKED_TTL: Duration = Duration::from_secs(60 * 60);
+/// A revoked key or a lifted hold: longer than any positive answer lives, so that none outlives it.
+pub(super) const REVOKED_TTL: Duration = Duration::from_secs(60 * 60);
 /// A status hint: samples come every second; one that is this old says nothing.
 pub(super) const STATUS_TTL: Duration = Duration::from_secs(5 * 60);
 /// A lock hint: written once when a publish begins, and a broadcast rarely takes longer.
 pub(super) const LOCK_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Largest entry that is read, in bytes: several times what the largest of ours takes, a key with
+/// as many networks as a channel may have.
+pub(super) const MAX_ENTRY_BYTES: usize = 8 * 1024;
 
 /// The pub/sub channel of [`Control`] messages.
 pub(super) const CONTROL_CHANNEL: &str = "control";
 
 pub(super) fn answer_key(hash: &StreamKeyHash) -> String {
     format!("auth:{}", hash.to_hex())
+}
+
+pub(super) fn hold_key(channel_id: &ChannelId) -> String {
+    format!("hold:{channel_id}")
 }
 
 pub(super) fn status_key(user_id: &UserId) -> String {
@@ -60,6 +69,8 @@ enum AnswerEntry {
         user_id: UserId,
         key_version: u64,
         not_after: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        allowed_networks: Vec<String>,
         auth_version: u64,
     },
     Unknown {
@@ -73,11 +84,16 @@ enum AnswerEntry {
 pub(super) fn write_answer(answer: &Answer) -> String {
     let auth_version = answer.auth_version();
     to_json(&match answer {
-        Answer::Known(Known { key, .. }) => AnswerEntry::Known {
+        Answer::Known(Known {
+            key,
+            allowed_networks,
+            ..
+        }) => AnswerEntry::Known {
             channel_id: key.channel_id.clone(),
             user_id: key.user_id.clone(),
             key_version: key.version,
             not_after: key.not_after,
+            allowed_networks: allowed_networks.iter().map(ToString::to_string).collect(),
             auth_version,
         },
         Answer::Unknown => AnswerEntry::Unknown { auth_version },
@@ -92,6 +108,7 @@ pub(super) fn read_answer(json: &str) -> Option<Answer> {
             user_id,
             key_version,
             not_after,
+            allowed_networks,
             auth_version,
         } => Answer::Known(Known {
             key: Key {
@@ -101,9 +118,49 @@ pub(super) fn read_answer(json: &str) -> Option<Answer> {
                 not_after,
             },
             auth_version,
+            allowed_networks: parse_networks(&allowed_networks).ok()?,
         }),
         AnswerEntry::Unknown { .. } => Answer::Unknown,
         AnswerEntry::Revoked { auth_version } => Answer::Revoked { auth_version },
+    })
+}
+
+/// A [`Hold`] as JSON. The script that compares reads `hold` and `authVersion`.
+#[derive(Serialize, Deserialize)]
+#[serde(
+    tag = "hold",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+enum HoldEntry {
+    Set { until: Timestamp, auth_version: u64 },
+    Lifted { auth_version: u64 },
+}
+
+pub(super) fn write_hold(hold: Hold) -> String {
+    let auth_version = hold.auth_version;
+    to_json(&match hold.until {
+        Some(until) => HoldEntry::Set {
+            until,
+            auth_version,
+        },
+        None => HoldEntry::Lifted { auth_version },
+    })
+}
+
+pub(super) fn read_hold(json: &str) -> Option<Hold> {
+    Some(match serde_json::from_str(json).ok()? {
+        HoldEntry::Set {
+            until,
+            auth_version,
+        } => Hold {
+            auth_version,
+            until: Some(until),
+        },
+        HoldEntry::Lifted { auth_version } => Hold {
+            auth_version,
+            until: None,
+        },
     })
 }
 
@@ -215,6 +272,8 @@ fn to_json(entry: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::limits::MAX_NETWORKS;
+
     use super::*;
 
     fn known() -> Answer {
@@ -226,6 +285,7 @@ mod tests {
                 not_after: Some(Timestamp::from_millis(1_900_000_000_123)),
             },
             auth_version: 7,
+            allowed_networks: vec!["192.0.2.0/24".parse().expect("a network")],
         })
     }
 
@@ -239,6 +299,32 @@ mod tests {
             assert_eq!(read_answer(&write_answer(&answer)), Some(answer));
         }
         assert_eq!(read_answer("{}"), None);
+    }
+
+    #[test]
+    fn the_largest_entry_of_ours_is_far_below_what_is_read() {
+        let Answer::Known(known) = known() else {
+            unreachable!()
+        };
+        let longest = "1111:2222:3333:4444:5555:6666:7777:8888/128".parse();
+        let allowed_networks = vec![longest.expect("a network"); MAX_NETWORKS];
+        let largest = write_answer(&Answer::Known(Known {
+            allowed_networks,
+            ..known
+        }));
+        assert!(largest.len() * 2 < MAX_ENTRY_BYTES, "{}", largest.len());
+    }
+
+    #[test]
+    fn a_hold_survives_being_written_and_read() {
+        for until in [None, Some(Timestamp::from_millis(1_900_000_000_123))] {
+            let hold = Hold {
+                auth_version: 4,
+                until,
+            };
+            assert_eq!(read_hold(&write_hold(hold)), Some(hold));
+        }
+        assert_eq!(read_hold("[]"), None);
     }
 
     #[test]

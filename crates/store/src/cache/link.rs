@@ -6,8 +6,8 @@
 //! call is spared the wait. Both connections are made anew then: a peer that went away without a
 //! word leaves a connection that no timeout of a call would end.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Control;
 use super::entry::{CONTROL_CHANNEL, read_control};
+use super::near::Near;
 
 /// Longest attempt to connect, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -28,6 +29,8 @@ const OPEN_FOR: Duration = Duration::from_secs(1);
 const FAILURES_TO_OPEN: u32 = 3;
 /// How often the listening connection is asked whether it is alive.
 const PING_EVERY: Duration = Duration::from_secs(10);
+/// What Redis says of an entry that is no text, or no hash.
+const WRONG_TYPE: &str = "WRONGTYPE";
 /// Least time between two warnings about the same trouble.
 const WARN_EVERY: Duration = Duration::from_secs(30);
 
@@ -38,9 +41,7 @@ pub(super) struct Link {
     connection: RwLock<Option<MultiplexedConnection>>,
     failures: AtomicU32,
     broken: Notify,
-    /// Grows whenever something may have been revoked: what was learnt in an earlier round is not
-    /// used any more, not even by a look-up that is under way.
-    round: AtomicU64,
+    near: Arc<Near>,
 }
 
 impl std::fmt::Debug for Link {
@@ -48,7 +49,6 @@ impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Link")
             .field("failures", &self.failures)
-            .field("round", &self.round)
             .finish_non_exhaustive()
     }
 }
@@ -60,23 +60,15 @@ struct Connected {
 }
 
 impl Link {
-    pub(super) fn new(client: Client, call_timeout: Duration) -> Self {
+    pub(super) fn new(client: Client, call_timeout: Duration, near: Arc<Near>) -> Self {
         Self {
             client,
             call_timeout,
             connection: RwLock::new(None),
             failures: AtomicU32::new(0),
             broken: Notify::new(),
-            round: AtomicU64::new(0),
+            near,
         }
-    }
-
-    pub(super) fn round(&self) -> u64 {
-        self.round.load(Ordering::Acquire)
-    }
-
-    pub(super) fn begin_round(&self) {
-        self.round.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Makes a call. None where Redis is away, slow, or refuses.
@@ -91,6 +83,8 @@ impl Link {
                 self.failures.store(0, Ordering::Relaxed);
                 Some(answer)
             }
+            // Somebody else's entry under our name: Redis is well.
+            Ok(Err(error)) if error.code() == Some(WRONG_TYPE) => None,
             Ok(Err(error)) => {
                 let reason = reason(&error);
                 tracing::debug!(operation, reason, "cache call failed");
@@ -162,7 +156,7 @@ impl Link {
         let _ = timeout(Duration::ZERO, self.broken.notified()).await;
         self.failures.store(0, Ordering::Relaxed);
         // Whatever was said while nobody listened was missed.
-        self.begin_round();
+        self.near.begin_round();
         self.set_connection(Some(connected.commands));
         Ok(connected.listening)
     }
@@ -206,7 +200,7 @@ impl Link {
     }
 
     fn hear(&self, payload: &[u8], controls: &broadcast::Sender<Control>) {
-        self.begin_round();
+        self.near.begin_round();
         match read_control(payload) {
             // Nobody listening is no fault.
             Some(control) => drop(controls.send(control)),

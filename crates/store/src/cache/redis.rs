@@ -1,51 +1,50 @@
 //! The cache that all processes share, in Redis.
 //!
-//! Comparisons are made by scripts inside Redis, so that two writers cannot both win. In front of
-//! look-ups stands a small cache of this process with single flight: a thousand tries with one key
-//! ask Redis once. What it holds may be five seconds old; that is harmless, because an answer can
-//! only refuse, and a revocation that is announced empties it.
+//! Comparisons are made by scripts inside Redis, so that two writers cannot both win. No more than
+//! an entry of ours can have is read of any: whoever else writes into this Redis costs neither
+//! memory nor the time of a call.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::authorization::Answer;
-use domain::{ChannelId, ConnectionId, StreamKeyHash, UserId};
-use moka::future::Cache;
+use domain::authorization::{Answer, Hold};
+use domain::{ChannelId, ConnectionId, StreamKeyHash, Timestamp, UserId};
 use redis::{AsyncCommands as _, Client, Script};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::entry::{
-    CONTROL_CHANNEL, LOCK_TTL, STATUS_TTL, answer_key, lock_key, read_answer, read_status,
-    status_key, time_to_live, write_answer, write_control, write_status,
+    CONTROL_CHANNEL, LOCK_TTL, MAX_ENTRY_BYTES, REVOKED_TTL, STATUS_TTL, answer_key, hold_key,
+    lock_key, read_answer, read_hold, read_status, status_key, time_to_live, write_answer,
+    write_control, write_hold, write_status,
 };
 use super::link::Link;
-use super::{Control, Error, StatusHint};
+use super::near::Near;
+use super::{Away, Control, Error, StatusHint};
 
-/// How long an answer is kept in this process.
-const NEAR_TTL: Duration = Duration::from_secs(5);
-/// Most answers kept in this process: more keys than one edge sees in five seconds.
-const MAX_NEAR: u64 = 10_000;
 /// How long a start waits for the first connection, so that the first calls find it.
 const START_WAIT: Duration = Duration::from_millis(500);
 
-/// Keeps an answer unless the one that is held is newer, or as new and a revocation: the rule of
-/// `Answer::replaces`. An entry that cannot be read is replaced.
+/// Keeps an entry with this version unless the one that is held is newer, or as new and final: the
+/// rules of `Answer::replaces` (a revocation is final) and `Hold::replaces` (so is what lifts). An
+/// entry that cannot be read is replaced. ARGV: entry, version, PX or PXAT, milliseconds, most bytes
+/// of an entry.
 static REMEMBER: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-        local held = redis.call('GET', KEYS[1])
-        if held then
-            local read, entry = pcall(cjson.decode, held)
+        local length = redis.pcall('STRLEN', KEYS[1])
+        if type(length) == 'number' and length > 0 and length <= tonumber(ARGV[5]) then
+            local read, entry = pcall(cjson.decode, redis.call('GET', KEYS[1]))
             if read and type(entry) == 'table' then
                 local mine, theirs = tonumber(ARGV[2]), tonumber(entry.authVersion) or 0
-                if mine < theirs or (mine == theirs and entry.answer == 'revoked') then
+                local final = entry.answer == 'revoked' or entry.hold == 'lifted'
+                if mine < theirs or (mine == theirs and final) then
                     return 0
                 end
             end
         end
-        redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+        redis.call('SET', KEYS[1], ARGV[1], ARGV[3], ARGV[4])
         return 1
         ",
     )
@@ -55,9 +54,9 @@ static REMEMBER: LazyLock<Script> = LazyLock::new(|| {
 static PUBLISH_STATUS: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-        local held = redis.call('HGET', KEYS[1], ARGV[1])
-        if held then
-            local read, entry = pcall(cjson.decode, held)
+        local length = redis.call('HSTRLEN', KEYS[1], ARGV[1])
+        if length > 0 and length <= tonumber(ARGV[7]) then
+            local read, entry = pcall(cjson.decode, redis.call('HGET', KEYS[1], ARGV[1]))
             if read and type(entry) == 'table' then
                 local theirs = {entry.gen, entry.seq, entry.n}
                 local newer = false
@@ -76,10 +75,19 @@ static PUBLISH_STATUS: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+/// A status, unless it is too long to be ours.
+static READ_STATUS: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        if redis.call('HSTRLEN', KEYS[1], ARGV[1]) > tonumber(ARGV[2]) then return false end
+        return redis.call('HGET', KEYS[1], ARGV[1])
+        ",
+    )
+});
+
 #[derive(Debug)]
 pub(super) struct Redis {
     link: Arc<Link>,
-    near: Cache<(u64, StreamKeyHash), Answer>,
     task: Mutex<Option<JoinHandle<()>>>,
     stop: CancellationToken,
     /// Ends the task where the last clone is dropped without [`Redis::close`].
@@ -90,10 +98,11 @@ impl Redis {
     pub(super) async fn start(
         url: &str,
         call_timeout: Duration,
+        near: Arc<Near>,
         controls: broadcast::Sender<Control>,
     ) -> Result<Self, Error> {
         let client = Client::open(url).map_err(|_| Error)?;
-        let link = Arc::new(Link::new(client, call_timeout));
+        let link = Arc::new(Link::new(client, call_timeout, near));
         let stop = CancellationToken::new();
         let (tried, mut first) = watch::channel(false);
         let keeper = Arc::clone(&link);
@@ -105,10 +114,6 @@ impl Redis {
         let _ = tokio::time::timeout(START_WAIT, first.wait_for(|tried| *tried)).await;
         Ok(Self {
             link,
-            near: Cache::builder()
-                .max_capacity(MAX_NEAR)
-                .time_to_live(NEAR_TTL)
-                .build(),
             task: Mutex::new(Some(task)),
             _stop_on_drop: stop_on_drop,
             stop,
@@ -129,35 +134,52 @@ impl Redis {
     }
 
     pub(super) async fn answer(&self, hash: &StreamKeyHash) -> Option<Answer> {
-        let place = (self.link.round(), *hash);
-        let found = self.near.optionally_get_with(place, self.look_up(hash));
-        found.await
-    }
-
-    async fn look_up(&self, hash: &StreamKeyHash) -> Option<Answer> {
-        let key = answer_key(hash);
-        let found: Option<String> = self
-            .link
-            .call("answer", async |mut redis| redis.get(key).await)
-            .await?;
+        let found = self.entry("answer", answer_key(hash)).await.ok()?;
         read_answer(&found?)
     }
 
+    /// An entry's text; None where there is none, or one that cannot be ours.
+    async fn entry(&self, operation: &'static str, key: String) -> Result<Option<String>, Away> {
+        // One byte more than ours may have: what fills it is another's.
+        let call = async |mut redis: redis::aio::MultiplexedConnection| {
+            redis
+                .getrange::<_, Vec<u8>>(key, 0, MAX_ENTRY_BYTES as isize)
+                .await
+        };
+        let found = self.link.call(operation, call).await.ok_or(Away)?;
+        let ours = (1..=MAX_ENTRY_BYTES).contains(&found.len());
+        Ok(ours.then(|| String::from_utf8(found).ok()).flatten())
+    }
+
     pub(super) async fn remember(&self, hash: &StreamKeyHash, answer: &Answer) {
-        let (entry, version) = (write_answer(answer), answer.auth_version());
-        let lives = time_to_live(answer, rand::random());
-        let key = answer_key(hash);
+        let (key, entry) = (answer_key(hash), write_answer(answer));
+        let lives = Expiry::After(time_to_live(answer, rand::random()));
+        self.keep(key, entry, answer.auth_version(), lives).await;
+    }
+
+    pub(super) async fn remember_hold(&self, channel_id: &ChannelId, hold: Hold) {
+        let lives = match hold.until {
+            Some(until) => Expiry::At(until),
+            None => Expiry::After(REVOKED_TTL),
+        };
+        let (key, entry) = (hold_key(channel_id), write_hold(hold));
+        self.keep(key, entry, hold.auth_version, lives).await;
+    }
+
+    pub(super) async fn hold(&self, channel_id: &ChannelId) -> Result<Option<Hold>, Away> {
+        let found = self.entry("hold", hold_key(channel_id)).await?;
+        Ok(found.as_deref().and_then(read_hold))
+    }
+
+    async fn keep(&self, key: String, entry: String, version: u64, lives: Expiry) {
+        let (option, millis) = lives.option();
         let call = async |mut redis| {
             let mut script = REMEMBER.key(key);
-            script.arg(entry).arg(version).arg(millis(lives));
+            script.arg(entry).arg(version).arg(option).arg(millis);
+            script.arg(MAX_ENTRY_BYTES);
             script.invoke_async::<()>(&mut redis).await
         };
         self.link.call("remember", call).await;
-        if matches!(answer, Answer::Revoked { .. }) {
-            self.link.begin_round();
-        } else {
-            self.near.invalidate(&(self.link.round(), *hash)).await;
-        }
     }
 
     pub(super) async fn publish_status(&self, user_id: &UserId, hint: &StatusHint) {
@@ -171,7 +193,8 @@ impl Redis {
                 .arg(millis(STATUS_TTL))
                 .arg(generation)
                 .arg(sequence)
-                .arg(n);
+                .arg(n)
+                .arg(MAX_ENTRY_BYTES);
             script.invoke_async::<()>(&mut redis).await
         };
         self.link.call("publish status", call).await;
@@ -183,12 +206,12 @@ impl Redis {
         channel_id: &ChannelId,
     ) -> Option<StatusHint> {
         let key = status_key(user_id);
-        let found: Option<String> = self
-            .link
-            .call("status", async |mut redis| {
-                redis.hget(key, channel_id.as_str()).await
-            })
-            .await?;
+        let call = async |mut redis| {
+            let mut script = READ_STATUS.key(key);
+            script.arg(channel_id.as_str()).arg(MAX_ENTRY_BYTES);
+            script.invoke_async::<Option<String>>(&mut redis).await
+        };
+        let found = self.link.call("status", call).await?;
         read_status(channel_id, &found?)
     }
 
@@ -206,22 +229,33 @@ impl Redis {
     }
 
     pub(super) async fn lock_hint(&self, channel_id: &ChannelId) -> Option<ConnectionId> {
-        let key = lock_key(channel_id);
-        let found: Option<String> = self
-            .link
-            .call("lock hint", async |mut redis| redis.get(key).await)
-            .await?;
+        let found = self.entry("lock hint", lock_key(channel_id)).await.ok()?;
         ConnectionId::parse(found?).ok()
     }
 
     /// Whether Redis took it, and so gives it back to this process too.
     pub(super) async fn announce(&self, control: &Control) -> bool {
-        self.link.begin_round();
         let message = write_control(control);
         let call = async |mut redis: redis::aio::MultiplexedConnection| {
             redis.publish::<_, _, ()>(CONTROL_CHANNEL, message).await
         };
         self.link.call("announce", call).await.is_some()
+    }
+}
+
+/// How long Redis keeps an entry.
+enum Expiry {
+    After(Duration),
+    At(Timestamp),
+}
+
+impl Expiry {
+    /// As `SET` takes it.
+    fn option(&self) -> (&'static str, u64) {
+        match self {
+            Self::After(lives) => ("PX", millis(*lives)),
+            Self::At(end) => ("PXAT", end.millis()),
+        }
     }
 }
 

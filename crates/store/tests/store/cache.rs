@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use domain::authorization::{Answer, Known};
+use domain::authorization::{Answer, Hold, Known};
 use domain::channel::Key;
 use domain::metrics::Metrics;
 use domain::{ConnectionId, StreamKey, StreamKeyHash, Timestamp};
 use proptest::prelude::*;
-use store::cache::{Cache, Control, StatusHint};
+use store::cache::{Away, Cache, Control, StatusHint};
 
 use crate::channels::user;
 use crate::live::channel;
@@ -27,6 +27,7 @@ fn known(auth_version: u64) -> Answer {
             not_after: None,
         },
         auth_version,
+        allowed_networks: Vec::new(),
     })
 }
 
@@ -210,6 +211,98 @@ async fn a_revocation_that_is_announced_empties_what_other_processes_hold_near()
 }
 
 #[tokio::test]
+async fn a_hold_is_lifted_everywhere_and_no_slow_writer_brings_it_back() {
+    let server = RedisServer::started().await;
+    let until = Timestamp::from_millis(4_000_000_000_000);
+    let hold = |auth_version, until| {
+        Some(Hold {
+            auth_version,
+            until,
+        })
+    };
+    for cache in both(&server).await {
+        assert_eq!(cache.hold(&channel(1)).await, Ok(None));
+        for (version, said, held) in [
+            (5, Some(until), hold(5, Some(until))),
+            (4, None, hold(5, Some(until))),
+            (6, None, hold(6, None)),
+            (5, Some(until), hold(6, None)),
+            (6, Some(until), hold(6, None)),
+            (7, Some(until), hold(7, Some(until))),
+        ] {
+            cache.remember_hold(&channel(1), version, said).await;
+            assert_eq!(
+                cache.hold(&channel(1)).await,
+                Ok(held),
+                "{version} {said:?}"
+            );
+        }
+        assert_eq!(cache.hold(&channel(2)).await, Ok(None));
+    }
+    let other = redis(&server).await;
+    assert_eq!(other.hold(&channel(1)).await, Ok(hold(7, Some(until))));
+    other.remember_hold(&channel(1), 8, None).await;
+    let here = redis(&server).await;
+    assert_eq!(here.hold(&channel(1)).await, Ok(hold(8, None)));
+}
+
+#[tokio::test]
+async fn a_redis_that_is_away_might_know_of_a_hold() {
+    let mut server = RedisServer::started().await;
+    let cache = hurried(&server).await;
+    server.kill().await;
+    assert_eq!(cache.hold(&channel(1)).await, Err(Away));
+}
+
+#[tokio::test]
+async fn a_thousand_look_ups_of_one_key_ask_the_store_once() {
+    let server = RedisServer::started().await;
+    for cache in both(&server).await {
+        let asked = AtomicU64::new(0);
+        let read = || async {
+            asked.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            Ok::<_, String>(Answer::Unknown)
+        };
+        let key = hash(1);
+        let asks = (0..1_000).map(|_| cache.answer_or(&key, read()));
+        for answer in futures_util::future::join_all(asks).await {
+            assert_eq!(answer, Ok(Answer::Unknown));
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        assert_eq!(cache.answer(&hash(1)).await, Some(Answer::Unknown));
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_that_fails_fails_for_all_who_wait_and_is_made_again_by_the_next() {
+    for cache in [Cache::memory(), Cache::none()] {
+        let read = || async { Err("away") };
+        let key = hash(1);
+        let asks = (0..3).map(|_| cache.answer_or(&key, read()));
+        for answer in futures_util::future::join_all(asks).await {
+            assert_eq!(*answer.expect_err("failed"), "away");
+        }
+        let read = async { Ok::<_, String>(known(1)) };
+        assert_eq!(cache.answer_or(&hash(1), read).await, Ok(known(1)));
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_that_a_revocation_overtakes_is_not_what_is_known_then() {
+    let server = RedisServer::started().await;
+    for cache in both(&server).await {
+        let revoked = Answer::Revoked { auth_version: 2 };
+        let read = async {
+            cache.remember(&hash(1), &revoked).await;
+            Ok::<_, String>(known(1))
+        };
+        cache.answer_or(&hash(1), read).await.expect("found");
+        assert_eq!(cache.answer(&hash(1)).await, Some(revoked));
+    }
+}
+
+#[tokio::test]
 async fn entries_expire_after_their_time() {
     let server = RedisServer::started().await;
     let cache = redis(&server).await;
@@ -223,6 +316,11 @@ async fn entries_expire_after_their_time() {
     cache
         .hint_lock(&channel(1), Some(&ConnectionId::from_random([1; 16])))
         .await;
+    let in_an_hour = std::time::SystemTime::now() + Duration::from_secs(3_600);
+    let in_an_hour = in_an_hour.duration_since(std::time::UNIX_EPOCH);
+    let in_an_hour = Timestamp::default() + in_an_hour.expect("after 1970");
+    cache.remember_hold(&channel(1), 1, Some(in_an_hour)).await;
+    cache.remember_hold(&channel(2), 1, None).await;
     let client = ::redis::Client::open(server.url()).expect("an address");
     let mut direct = client
         .get_multiplexed_async_connection()
@@ -234,6 +332,8 @@ async fn entries_expire_after_their_time() {
         (format!("auth:{}", hash(3).to_hex()), 3_590, 3_600),
         ("status:owner".to_owned(), 290, 300),
         (format!("lock:stream:{}", channel(1)), 86_390, 86_400),
+        (format!("hold:{}", channel(1)), 3_580, 3_600),
+        (format!("hold:{}", channel(2)), 3_590, 3_600),
     ] {
         let lives: i64 = ::redis::cmd("TTL")
             .arg(&key)
@@ -317,6 +417,23 @@ async fn a_redis_that_does_not_answer_costs_a_few_short_waits_and_then_none() {
 }
 
 #[tokio::test]
+async fn one_slow_answer_does_not_make_redis_count_as_gone() {
+    let server = RedisServer::started().await;
+    let cache = Cache::redis_within(&server.url(), Duration::from_millis(300)).await;
+    let cache = cache.expect("an address");
+    for number in 10..15 {
+        settled(&cache, &known(u64::from(number))).await;
+        server.signal("-STOP").await;
+        assert_eq!(cache.answer(&hash(number)).await, None);
+        server.signal("-CONT").await;
+    }
+    // Were it taken for gone, a second would pass before it is asked again.
+    let began = Instant::now();
+    settled(&cache, &known(20)).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{began:?}");
+}
+
+#[tokio::test]
 async fn a_cache_whose_redis_is_not_there_yet_starts_and_finds_it_later() {
     let mut server = RedisServer::stopped();
     let (cache, took) = timed(hurried(&server)).await;
@@ -336,20 +453,56 @@ async fn an_entry_that_cannot_be_read_is_none_and_is_replaced() {
         .await
         .expect("connected");
     let key = format!("auth:{}", hash(1).to_hex());
-    for spoiled in ["not json", "[]", "7", r#"{"answer":"known"}"#] {
-        ::redis::cmd("SET")
-            .arg(&key)
-            .arg(spoiled)
-            .query_async::<()>(&mut direct)
-            .await
-            .expect("spoiled");
+    let spoil =
+        async |direct: &mut ::redis::aio::MultiplexedConnection, key: &str, value: &[u8]| {
+            let mut set = ::redis::cmd("SET");
+            let done = set.arg(key).arg(value).query_async::<()>(direct).await;
+            done.expect("spoiled");
+        };
+    // As large as what a call's time would not do for.
+    let huge = vec![b'['; 64 * 1024 * 1024];
+    for spoiled in [
+        b"not json".as_slice(),
+        b"[]",
+        b"7",
+        br#"{"answer":"known"}"#,
+        br#"{"answer":"revoked","authVersion":"many"}"#,
+        b"\xff\xfe\x00",
+        &huge,
+    ] {
+        spoil(&mut direct, &key, spoiled).await;
+        spoil(&mut direct, &format!("hold:{}", channel(1)), spoiled).await;
         cache
             .announce(Control {
                 channel_id: channel(1),
                 auth_version: 1,
             })
             .await;
-        assert_eq!(cache.answer(&hash(1)).await, None, "{spoiled}");
+        let shown = String::from_utf8_lossy(&spoiled[..spoiled.len().min(40)]);
+        assert_eq!(cache.answer(&hash(1)).await, None, "{shown}");
+        assert_eq!(cache.hold(&channel(1)).await, Ok(None), "{shown}");
+        cache.remember(&hash(1), &known(1)).await;
+        assert_eq!(cache.answer(&hash(1)).await, Some(known(1)), "{shown}");
+    }
+    ::redis::cmd("DEL")
+        .arg(&key)
+        .query_async::<()>(&mut direct)
+        .await
+        .expect("removed");
+    ::redis::cmd("LPUSH")
+        .arg(&key)
+        .arg("another kind of entry")
+        .query_async::<()>(&mut direct)
+        .await
+        .expect("spoiled");
+    let nobody = Control {
+        channel_id: channel(1),
+        auth_version: 1,
+    };
+    // More often than failures would open the breaker.
+    for _ in 0..10 {
+        cache.announce(nobody.clone()).await;
+        assert_eq!(cache.answer(&hash(1)).await, None);
     }
     cache.remember(&hash(1), &known(1)).await;
     assert_eq!(cache.answer(&hash(1)).await, Some(known(1)));

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use domain::channel::{Channel, Gate};
-use domain::{ChannelId, UserId};
+use domain::limits::parse_networks;
+use domain::session::Resolution;
+use domain::{ChannelId, Limits, UserId};
 use store::Error;
 
 use crate::database::{Database, Fault};
@@ -19,12 +21,14 @@ pub(crate) fn channel(number: u16) -> Channel {
         user_id: user("owner"),
         name: "Saturday show".into(),
         grace: Duration::from_millis(2_500),
+        limits: Limits::default(),
         region: "local".into(),
         created_at: NOW,
         key_version: 0,
         key_created_at: None,
         key_public_id: None,
         key_hash: None,
+        key_retired_at: None,
         previous_key_hash: None,
     }
 }
@@ -119,14 +123,81 @@ async fn settings_that_were_changed_meanwhile_are_not_overwritten() {
         grace: Duration::from_secs(30),
         ..seen.clone()
     };
-    database.faults.add("UpdateItem", Fault::LoseAnswer);
-    store.update_channel(&seen, &mine).await.expect("changed");
+    database.faults.add("TransactWriteItems", Fault::LoseAnswer);
+    let changed = store.update_channel(&seen, &mine, NOW).await;
+    changed.expect("changed");
     assert_eq!(database.faults.left(), 0);
-    let late = store.update_channel(&seen, &theirs).await;
+    let late = store.update_channel(&seen, &theirs, NOW).await;
     assert!(matches!(late, Err(Error::Conflict)), "{late:?}");
     assert_eq!(store.channel(&seen.id).await.expect("read"), Some(mine));
-    let missing = store.update_channel(&channel(2), &channel(2)).await;
+    let missing = store.update_channel(&channel(2), &channel(2), NOW).await;
     assert!(matches!(missing, Err(Error::Conflict)), "{missing:?}");
+}
+
+fn limited(to: &Channel, limits: Limits) -> Channel {
+    Channel {
+        limits,
+        ..to.clone()
+    }
+}
+
+fn strict() -> Limits {
+    Limits {
+        allowed_networks: parse_networks(&["192.0.2.0/24", "2001:db8::/32"]).expect("networks"),
+        maximum_bitrate_kbps: Some(6_000),
+        maximum_resolution: Resolution::parse("1920x1080"),
+    }
+}
+
+#[tokio::test]
+async fn limits_change_with_the_gate_and_other_settings_without_it() {
+    let database = Database::start().await;
+    let store = &database.store;
+    let seen = channel(1);
+    store.create_channel(&seen).await.expect("made");
+    let strict = limited(&seen, strict());
+    database.faults.add("TransactWriteItems", Fault::LoseAnswer);
+    let changed = store.update_channel(&seen, &strict, NOW).await;
+    assert_eq!(changed.expect("changed"), Some(1));
+    assert_eq!(database.faults.left(), 0);
+    assert_eq!(
+        store.channel(&seen.id).await.expect("read"),
+        Some(strict.clone())
+    );
+    let gate = store.gate(&seen.id).await.expect("read");
+    assert_eq!((gate.auth_version, gate.cut_before), (1, 0));
+
+    let renamed = Channel {
+        name: "Sunday show".into(),
+        ..strict.clone()
+    };
+    let changed = store.update_channel(&strict, &renamed, NOW).await;
+    assert_eq!(changed.expect("changed"), None);
+    let late = store.update_channel(&seen, &seen, NOW).await;
+    assert!(matches!(late, Err(Error::Conflict)), "{late:?}");
+}
+
+#[tokio::test]
+async fn limits_that_were_changed_meanwhile_are_not_overwritten() {
+    let database = Database::start().await;
+    let store = &database.store;
+    let seen = limited(&channel(1), strict());
+    store.create_channel(&seen).await.expect("made");
+    let open = limited(&seen, Limits::default());
+    let changed = store.update_channel(&seen, &open, NOW).await;
+    assert_eq!(changed.expect("changed"), Some(1));
+    let again = store.update_channel(&seen, &open, NOW).await;
+    assert_eq!(again.expect("repeated"), Some(1));
+    let narrower = Limits {
+        maximum_bitrate_kbps: Some(3_000),
+        ..strict()
+    };
+    let late = store
+        .update_channel(&seen, &limited(&seen, narrower), NOW)
+        .await;
+    assert!(matches!(late, Err(Error::Conflict)), "{late:?}");
+    assert_eq!(store.channel(&seen.id).await.expect("read"), Some(open));
+    assert_eq!(store.gate(&seen.id).await.expect("read").auth_version, 1);
 }
 
 #[tokio::test]

@@ -195,8 +195,8 @@ async fn a_hold_cuts_what_is_live_and_lets_nobody_in_until_it_is_over_or_lifted(
     let seen = with_first_key(store).await;
     let key = store.key(&new_key(1).hash).await.expect("read");
     let until = NOW + Duration::from_secs(60);
-    database.faults.add("UpdateItem", Fault::LoseAnswer);
-    let version = store.hold(&seen.id, until).await.expect("held");
+    database.faults.add("TransactWriteItems", Fault::LoseAnswer);
+    let version = store.hold(&seen.id, until, NOW).await.expect("held");
     let gate = store.gate(&seen.id).await.expect("read");
     assert!(is_cut(1, &gate) && !is_cut(version, &gate));
     assert_eq!(
@@ -205,14 +205,55 @@ async fn a_hold_cuts_what_is_live_and_lets_nobody_in_until_it_is_over_or_lifted(
     );
     assert!(admit(key.as_ref(), &gate, until).is_ok());
 
-    let lifted = store.lift_hold(&seen.id).await.expect("lifted");
+    let lifted = store.lift_hold(&seen.id, NOW).await.expect("lifted");
     assert!(lifted > version, "caches let the newer answer win");
     let gate = store.gate(&seen.id).await.expect("read");
     assert!(admit(key.as_ref(), &gate, NOW).is_ok());
     assert!(is_cut(1, &gate), "what was cut stays so");
     let nowhere = channel(7).id;
-    let nowhere = store.hold(&nowhere, until).await;
+    let nowhere = store.hold(&nowhere, until, NOW).await;
     assert!(matches!(nowhere, Err(Error::Conflict)));
+}
+
+#[tokio::test]
+async fn a_retired_key_is_dead_for_every_clock_and_no_reset_brings_it_back() {
+    let database = Database::start().await;
+    let store = &database.store;
+    let stale = with_first_key(store).await;
+    let hash = new_key(1).hash;
+    let key = store.key(&hash).await.expect("read").expect("known");
+    database.faults.add("TransactWriteItems", Fault::LoseAnswer);
+    let version = store.retire_key(&hash, &key, NOW).await;
+    assert_eq!(version.expect("retired"), Some(2));
+    assert_eq!(valid(store, Timestamp::default()).await, Vec::<u64>::new());
+    assert_eq!(read(store).await.key_retired_at, Some(NOW));
+    let again = store.retire_key(&hash, &key, NOW).await;
+    assert_eq!(again.expect("nothing to do"), None);
+
+    let until = NOW + Duration::from_secs(60);
+    let unaware = store.reset_key(&stale, &new_key(2), &overlap(until)).await;
+    assert!(matches!(unaware, Err(Error::Conflict)), "{unaware:?}");
+    let seen = read(store).await;
+    let reset = store.reset_key(&seen, &new_key(2), &overlap(until)).await;
+    assert_eq!(reset.expect("reset"), 3);
+    assert_eq!(valid(store, NOW).await, [2]);
+    assert_eq!(read(store).await.key_retired_at, None);
+}
+
+#[tokio::test]
+async fn a_key_in_its_overlap_is_retired_alone() {
+    let database = Database::start().await;
+    let store = &database.store;
+    let seen = with_first_key(store).await;
+    let until = NOW + Duration::from_secs(60);
+    let reset = store.reset_key(&seen, &new_key(2), &overlap(until)).await;
+    reset.expect("reset");
+    let hash = new_key(1).hash;
+    let key = store.key(&hash).await.expect("read").expect("known");
+    let version = store.retire_key(&hash, &key, NOW).await;
+    assert_eq!(version.expect("retired"), Some(3));
+    assert_eq!(valid(store, NOW).await, [2]);
+    assert_eq!(read(store).await.key_retired_at, None);
 }
 
 #[tokio::test]

@@ -296,29 +296,6 @@ async fn a_channel_that_was_never_live_has_no_item() {
     assert_eq!(found.expect("available"), None);
 }
 
-#[test]
-fn an_item_is_read_from_an_image_of_the_change_stream() {
-    let id = channel(1);
-    let image = serde_json::json!({
-        "pk": {"S": format!("lock:stream:{id}")}, "st": {"S": "LIVE"}, "gen": {"N": "3"},
-        "seq": {"N": "1"}, "owner": {"S": owner(1).to_string()},
-        "attemptId": {"S": "a"}, "connectionId": {"S": "c"}, "sessionId": {"S": "s"},
-        "keyVersion": {"N": "2"}, "clientIp": {"S": "192.0.2.1"},
-        "startedAt": {"N": "1900000000000"}, "lastLiveAt": {"N": "1900000000500"},
-    });
-    let item = Store::live_image(&image).expect("readable");
-    assert_eq!(
-        (item.channel_id, item.state, item.version.generation),
-        (id, State::Live, 3)
-    );
-    assert_eq!(item.owner, Some(owner(1)));
-    let Err(store::Error::Corrupt { table, what }) = Store::live_image(&serde_json::json!({}))
-    else {
-        panic!("an empty image is no item");
-    };
-    assert_eq!((table, what), ("live", "pk"));
-}
-
 #[tokio::test]
 async fn a_takeover_that_saw_an_older_generation_is_rejected_with_what_is_there() {
     let database = Database::start().await;

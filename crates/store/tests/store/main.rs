@@ -6,9 +6,14 @@ mod channels;
 mod dashboards;
 mod database;
 mod edges;
+mod events;
 mod faults;
 mod keys;
 mod live;
 mod logs;
+#[cfg(feature = "elasticache")]
+mod lookup;
 mod redis_server;
+mod requests;
 mod stream;
+mod streams;

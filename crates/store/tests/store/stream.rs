@@ -8,7 +8,7 @@ use aws_sdk_dynamodbstreams::types::{AttributeValue, Record, ShardIteratorType};
 use domain::ChannelId;
 use domain::live::{EndReason, Item, Write, Written};
 use serde_json::{Map, Value, json};
-use store::Store;
+use store::StreamChange;
 
 use crate::database::Database;
 use crate::live::{NOW, acquire, channel, claim, must, owner};
@@ -65,7 +65,7 @@ async fn all_changes(database: &Database) -> Vec<Record> {
     found
 }
 
-fn item(image: Option<&HashMap<String, AttributeValue>>) -> Option<Item> {
+fn item(database: &Database, image: Option<&HashMap<String, AttributeValue>>) -> Option<Item> {
     let attribute = |value: &AttributeValue| match value {
         AttributeValue::S(text) => json!({ "S": text }),
         AttributeValue::N(number) => json!({ "N": number }),
@@ -75,7 +75,13 @@ fn item(image: Option<&HashMap<String, AttributeValue>>) -> Option<Item> {
         .iter()
         .map(|(name, value)| (name.clone(), attribute(value)));
     let image = Value::from(image.collect::<Map<_, _>>());
-    Some(Store::live_image(&image).expect("a live item"))
+    let read = database
+        .store
+        .stream_change(&database.stream_of("live"), &image, None);
+    let Ok(StreamChange::Live { item, .. }) = read else {
+        panic!("not a live item");
+    };
+    Some(item)
 }
 
 /// The life of a channel, as the writes that make it and what each leaves.
@@ -130,7 +136,8 @@ async fn each_change_of_a_live_item_is_in_the_stream_once_and_in_order_with_what
         let id = &life[0].1.channel_id;
         let images = found.iter().filter_map(|record| {
             let change = record.dynamodb()?;
-            Some((item(change.old_image()), item(change.new_image())?))
+            let (old, new) = (change.old_image(), change.new_image());
+            Some((item(&database, old), item(&database, new)?))
         });
         let of_it: Vec<_> = images.filter(|(_, new)| new.channel_id == *id).collect();
         let mut before = None;

@@ -2,9 +2,13 @@
 //!
 //! AES-256-GCM with a random nonce for each copy; the channel and the key's version are
 //! authenticated along with it, so that a copy cannot be moved to another channel or passed off as
-//! another version. A sealed copy is the nonce (12 bytes), the ciphertext and the tag (16 bytes).
+//! another version. The secret is that of a file, or a data key of KMS for each copy (module `kms`).
+//! A copy sealed with a file's secret is the nonce (12 bytes), the ciphertext and the tag (16 bytes).
 //!
-//! Absent on purpose: data keys from KMS, and the rotation of the key file.
+//! Absent on purpose: the rotation of the key file.
+
+#[cfg(feature = "kms")]
+mod kms;
 
 use std::fmt;
 use std::path::Path;
@@ -22,7 +26,15 @@ const MAX_FILE_BYTES: u64 = 128;
 
 /// Seals and opens stream keys. Cheap to clone; its `Debug` is silent.
 #[derive(Clone)]
-pub struct Keyring(Option<Arc<RandomizedNonceKey>>);
+pub struct Keyring(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    None,
+    Secret(Arc<RandomizedNonceKey>),
+    #[cfg(feature = "kms")]
+    Kms(kms::DataKeys),
+}
 
 /// Why a key file cannot be used. Says nothing of its content.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +48,7 @@ pub enum InvalidFile {
 }
 
 /// Why a copy could not be sealed or opened. Says nothing of its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// This keyring has no secret: the function has no right to stream keys.
     #[error("no secret to seal or open stream keys with")]
@@ -44,18 +56,26 @@ pub enum Error {
     /// The copy was made with another secret, for another channel or version, or was changed.
     #[error("the sealed stream key cannot be opened")]
     Sealed,
+    /// KMS is throttled, slow or out of reach: it may be tried again.
+    #[error("KMS gives no answer: {0}")]
+    Unavailable(String),
+    /// KMS refuses: the key is disabled, or the function has no right to it.
+    #[error("KMS refuses: {0}")]
+    Refused(String),
 }
 
 impl Keyring {
     /// From 32 secret bytes.
     #[must_use]
     pub fn from_bytes(secret: [u8; SECRET_BYTES]) -> Self {
-        // A secret of the right length is always taken.
-        Self(
-            RandomizedNonceKey::new(&AES_256_GCM, &secret)
-                .ok()
-                .map(Arc::new),
-        )
+        Self(secret_of(&secret).map_or(Kind::None, |secret| Kind::Secret(Arc::new(secret))))
+    }
+
+    /// With data keys of the KMS key of this ARN.
+    #[cfg(feature = "kms")]
+    #[must_use]
+    pub fn from_kms(sdk: &aws_config::SdkConfig, key_id: &str) -> Self {
+        Self(Kind::Kms(kms::DataKeys::new(sdk, key_id)))
     }
 
     /// From a file that holds the secret, raw or in base64.
@@ -76,48 +96,79 @@ impl Keyring {
     /// A keyring that seals and opens nothing, for functions without a right to stream keys.
     #[must_use]
     pub const fn none() -> Self {
-        Self(None)
+        Self(Kind::None)
     }
 
     /// Seals a channel's key of this version.
     ///
     /// # Errors
-    /// [`Error`] where it has no secret or the operating system no randomness.
-    pub fn seal(
+    /// [`Error`] where it has no secret, the operating system no randomness, or KMS no answer.
+    pub async fn seal(
         &self,
         channel_id: &ChannelId,
         version: u64,
         key: &StreamKey,
     ) -> Result<Vec<u8>, Error> {
-        let secret = self.0.as_ref().ok_or(Error::NoSecret)?;
-        let mut sealed = key.expose().as_bytes().to_vec();
-        let nonce = secret
-            .seal_in_place_append_tag(Aad::from(purpose(channel_id, version)), &mut sealed)
-            .map_err(|_| Error::Sealed)?;
-        sealed.splice(..0, nonce.as_ref().iter().copied());
-        Ok(sealed)
+        match &self.0 {
+            Kind::None => Err(Error::NoSecret),
+            Kind::Secret(secret) => seal(secret, channel_id, version, key),
+            #[cfg(feature = "kms")]
+            Kind::Kms(keys) => keys.seal(channel_id, version, key).await,
+        }
     }
 
     /// Opens what [`Keyring::seal`] made for the same channel and version.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn open(
+    pub async fn open(
         &self,
         channel_id: &ChannelId,
         version: u64,
         sealed: &[u8],
     ) -> Result<StreamKey, Error> {
-        let secret = self.0.as_ref().ok_or(Error::NoSecret)?;
-        let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN).ok_or(Error::Sealed)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Error::Sealed)?;
-        let mut opened = ciphertext.to_vec();
-        let text = secret
-            .open_in_place(nonce, Aad::from(purpose(channel_id, version)), &mut opened)
-            .map_err(|_| Error::Sealed)?;
-        let text = std::str::from_utf8(text).map_err(|_| Error::Sealed)?;
-        StreamKey::parse(text).map_err(|_| Error::Sealed)
+        match &self.0 {
+            Kind::None => Err(Error::NoSecret),
+            Kind::Secret(secret) => open(secret, channel_id, version, sealed),
+            #[cfg(feature = "kms")]
+            Kind::Kms(keys) => keys.open(channel_id, version, sealed).await,
+        }
     }
+}
+
+/// None where it has not the right length.
+fn secret_of(bytes: &[u8]) -> Option<RandomizedNonceKey> {
+    RandomizedNonceKey::new(&AES_256_GCM, bytes).ok()
+}
+
+fn seal(
+    secret: &RandomizedNonceKey,
+    channel_id: &ChannelId,
+    version: u64,
+    key: &StreamKey,
+) -> Result<Vec<u8>, Error> {
+    let mut sealed = key.expose().as_bytes().to_vec();
+    let nonce = secret
+        .seal_in_place_append_tag(Aad::from(purpose(channel_id, version)), &mut sealed)
+        .map_err(|_| Error::Sealed)?;
+    sealed.splice(..0, nonce.as_ref().iter().copied());
+    Ok(sealed)
+}
+
+fn open(
+    secret: &RandomizedNonceKey,
+    channel_id: &ChannelId,
+    version: u64,
+    sealed: &[u8],
+) -> Result<StreamKey, Error> {
+    let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN).ok_or(Error::Sealed)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Error::Sealed)?;
+    let mut opened = ciphertext.to_vec();
+    let text = secret
+        .open_in_place(nonce, Aad::from(purpose(channel_id, version)), &mut opened)
+        .map_err(|_| Error::Sealed)?;
+    let text = std::str::from_utf8(text).map_err(|_| Error::Sealed)?;
+    StreamKey::parse(text).map_err(|_| Error::Sealed)
 }
 
 impl fmt::Debug for Keyring {
@@ -150,35 +201,47 @@ mod tests {
         StreamKey::generate(|bytes| bytes.fill(7))
     }
 
-    #[test]
-    fn a_sealed_key_opens_only_as_what_it_was_sealed() {
+    #[tokio::test]
+    async fn a_sealed_key_opens_only_as_what_it_was_sealed() {
         let keyring = Keyring::from_bytes([1; 32]);
-        let sealed = keyring.seal(&channel(1), 3, &key()).expect("sealed");
-        assert_eq!(keyring.open(&channel(1), 3, &sealed), Ok(key()));
-        assert_eq!(keyring.open(&channel(2), 3, &sealed), Err(Error::Sealed));
-        assert_eq!(keyring.open(&channel(1), 4, &sealed), Err(Error::Sealed));
+        let sealed = keyring.seal(&channel(1), 3, &key()).await.expect("sealed");
+        assert_eq!(keyring.open(&channel(1), 3, &sealed).await, Ok(key()));
+        assert_eq!(
+            keyring.open(&channel(2), 3, &sealed).await,
+            Err(Error::Sealed)
+        );
+        assert_eq!(
+            keyring.open(&channel(1), 4, &sealed).await,
+            Err(Error::Sealed)
+        );
         let stranger = Keyring::from_bytes([2; 32]);
-        assert_eq!(stranger.open(&channel(1), 3, &sealed), Err(Error::Sealed));
+        assert_eq!(
+            stranger.open(&channel(1), 3, &sealed).await,
+            Err(Error::Sealed)
+        );
     }
 
-    #[test]
-    fn a_changed_or_cut_copy_does_not_open() {
+    #[tokio::test]
+    async fn a_changed_or_cut_copy_does_not_open() {
         let keyring = Keyring::from_bytes([1; 32]);
-        let sealed = keyring.seal(&channel(1), 1, &key()).expect("sealed");
+        let sealed = keyring.seal(&channel(1), 1, &key()).await.expect("sealed");
         for place in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[place] ^= 1;
-            assert_eq!(keyring.open(&channel(1), 1, &changed), Err(Error::Sealed));
+            assert_eq!(
+                keyring.open(&channel(1), 1, &changed).await,
+                Err(Error::Sealed)
+            );
             let cut = &sealed[..place];
-            assert_eq!(keyring.open(&channel(1), 1, cut), Err(Error::Sealed));
+            assert_eq!(keyring.open(&channel(1), 1, cut).await, Err(Error::Sealed));
         }
     }
 
-    #[test]
-    fn two_copies_of_one_key_look_different_and_show_nothing_of_it() {
+    #[tokio::test]
+    async fn two_copies_of_one_key_look_different_and_show_nothing_of_it() {
         let keyring = Keyring::from_bytes([1; 32]);
-        let first = keyring.seal(&channel(1), 1, &key()).expect("sealed");
-        let second = keyring.seal(&channel(1), 1, &key()).expect("sealed");
+        let first = keyring.seal(&channel(1), 1, &key()).await.expect("sealed");
+        let second = keyring.seal(&channel(1), 1, &key()).await.expect("sealed");
         assert_ne!(first, second);
         let key = key();
         let prefix = &key.expose().as_bytes()[..8];
@@ -186,12 +249,13 @@ mod tests {
         assert_eq!(format!("{keyring:?}"), "Keyring(..)");
     }
 
-    #[test]
-    fn a_key_file_holds_its_secret_raw_or_in_base64() {
+    #[tokio::test]
+    async fn a_key_file_holds_its_secret_raw_or_in_base64() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("key");
         let sealed = Keyring::from_bytes([5; 32])
             .seal(&channel(1), 1, &key())
+            .await
             .expect("sealed");
         for content in [
             vec![5; 32],
@@ -199,7 +263,7 @@ mod tests {
         ] {
             std::fs::write(&path, content).expect("written");
             let keyring = Keyring::from_file(&path).expect("a secret");
-            assert_eq!(keyring.open(&channel(1), 1, &sealed), Ok(key()));
+            assert_eq!(keyring.open(&channel(1), 1, &sealed).await, Ok(key()));
         }
         std::fs::write(&path, "too short").expect("written");
         assert!(matches!(Keyring::from_file(&path), Err(InvalidFile::Form)));
@@ -209,10 +273,10 @@ mod tests {
         ));
     }
 
-    #[test]
-    fn a_function_without_a_right_to_keys_opens_none() {
+    #[tokio::test]
+    async fn a_function_without_a_right_to_keys_opens_none() {
         assert_eq!(
-            Keyring::none().seal(&channel(1), 1, &key()),
+            Keyring::none().seal(&channel(1), 1, &key()).await,
             Err(Error::NoSecret)
         );
     }
