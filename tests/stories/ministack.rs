@@ -47,6 +47,7 @@ async fn the_template_lets_the_same_tables_expire_as_the_store_does() -> Result<
 }
 
 /// These need what only the full run of the tests makes: the functions' zip files and ministack.
+#[allow(clippy::print_stdout, reason = "figures are for a person to read")]
 mod slow {
     use std::collections::BTreeMap;
     use std::time::{Duration, Instant};
@@ -61,6 +62,7 @@ mod slow {
         Dashboard, Ffmpeg, HANG, Ministack, Options, Publisher, Stack, functions, ministack, wait,
     };
     use rustix::process::Signal;
+    use tempfile::NamedTempFile;
 
     const NAME: &str = "story";
     const ORIGIN: &str = "https://dashboard.example";
@@ -76,13 +78,36 @@ mod slow {
             ..Options::default()
         })
         .await?;
-        let issuer = &login.endpoints.http;
-        let secret = tempfile::NamedTempFile::new()?;
-        std::fs::write(secret.path(), [7; 32])?;
-        let began = Instant::now();
         let aws = Ministack::start().await?;
-        println!("ministack accepts {:?} after its start", began.elapsed());
-        let began = Instant::now();
+        let deployed = deploy(&aws, &login).await?;
+        the_tables_are_those_of_the_store(&aws, &deployed.0).await?;
+        let told = take_a_stream_live_and_lose_its_edge(&aws, &deployed.0, &login).await;
+        let log = aws.functions_log(NAME).await?;
+        told.with_context(|| log.clone())?;
+        for function in functions::NAMES {
+            ensure!(log.contains(function), "{function} wrote nothing: {log}");
+        }
+        // A right that is missing, above all.
+        let complains = |line: &&str| {
+            let complains = line.contains("WARN") || line.contains("ERROR");
+            complains && !line.contains("silent edge fenced")
+        };
+        let complaints: Vec<_> = log.lines().filter(complains).collect();
+        ensure!(complaints.is_empty(), "{complaints:#?}");
+        login.canary.check("the functions' log", &log)?;
+        login.canary.check("ministack's log", &aws.log())?;
+        aws.stop().await?;
+        login.stop().await
+    }
+
+    /// The templates and the zip files, and the file with the functions' secret.
+    async fn deploy(
+        aws: &Ministack,
+        login: &Stack,
+    ) -> Result<(ministack::Deployed, NamedTempFile)> {
+        let issuer = &login.endpoints.http;
+        let secret = NamedTempFile::new()?;
+        std::fs::write(secret.path(), [7; 32])?;
         let parameters = [
             ("KeyEncryptionFile", secret.path().display().to_string()),
             ("JwksUrl", format!("{issuer}/dev/jwks.json")),
@@ -92,14 +117,21 @@ mod slow {
             ("Architecture", "x86_64".to_owned()),
             ("GraceSeconds", "2".to_owned()),
         ];
+        let began = Instant::now();
         let deployed = aws.deploy(NAME, &parameters).await?;
         println!("deployed in {:?}", began.elapsed());
-        the_tables_are_those_of_the_store(&aws, &deployed).await?;
+        Ok((deployed, secret))
+    }
 
+    async fn take_a_stream_live_and_lose_its_edge(
+        aws: &Ministack,
+        deployed: &ministack::Deployed,
+        login: &Stack,
+    ) -> Result<()> {
         let owner = login.owner.at(&deployed.http);
         let channel = owner.create_channel("On somebody else's AWS").await?.id;
         let old = owner.generate_key(&channel).await?.stream_key;
-        let mut edge = aws.edge(&deployed, &[]).await?;
+        let mut edge = aws.edge(deployed, &[]).await?;
         let (websocket, canary) = (&deployed.websocket, &login.canary);
         let mut dashboard = Dashboard::connect(&owner, websocket, ORIGIN, canary).await?;
         let ffmpeg = Ffmpeg::publish(&edge.server, &old)?;
@@ -120,20 +152,17 @@ mod slow {
         assert_eq!(refused, "NetStream.Publish.Denied");
         dashboard.expect_refused(HANG).await?;
 
-        let mut publisher = Publisher::publish(&edge.server, &reset.stream_key)
-            .await?
-            .accepted()?;
+        let accepted = Publisher::publish(&edge.server, &reset.stream_key).await?;
+        let mut publisher = accepted.accepted()?;
         publisher.send_keyframe(0).await?;
         dashboard.expect_status(StatusWord::Live, HANG).await?;
         edge.process.end(Signal::KILL, HANG).await?;
         let killed = Instant::now();
         // No edge is left: the schedule, the reaper, the change stream and status-fanout do it alone.
-        dashboard
-            .expect_status(StatusWord::Grace, REAPED_WITHIN)
-            .await?;
-        let (at, _) = dashboard
-            .expect_status(StatusWord::Offline, REAPED_WITHIN)
-            .await?;
+        let grace = dashboard.expect_status(StatusWord::Grace, REAPED_WITHIN);
+        grace.await?;
+        let offline = dashboard.expect_status(StatusWord::Offline, REAPED_WITHIN);
+        let (at, _) = offline.await?;
         println!("OFFLINE {:?} after its edge was killed", at - killed);
         wait::until(
             "every session to be written down as ended",
@@ -145,23 +174,7 @@ mod slow {
             },
         )
         .await?;
-
-        let log = aws.functions_log(NAME).await?;
-        for function in functions::NAMES {
-            ensure!(log.contains(function), "{function} wrote nothing: {log}");
-        }
-        // A right that is missing, above all.
-        let complains = |line: &&str| {
-            let complains = line.contains("WARN") || line.contains("ERROR");
-            complains && !line.contains("silent edge fenced")
-        };
-        let complaints: Vec<_> = log.lines().filter(complains).collect();
-        ensure!(complaints.is_empty(), "{complaints:#?}");
-        canary.check("the functions' log", &log)?;
-        canary.check("ministack's log", &aws.log())?;
-        canary.check("the edge's log", &edge.process.written())?;
-        aws.stop().await?;
-        login.stop().await
+        canary.check("the edge's log", &edge.process.written())
     }
 
     async fn the_tables_are_those_of_the_store(

@@ -12,8 +12,8 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Builder, Credentials, Region, SharedCredentialsProvider,
 };
-use aws_smithy_http_client::Builder as Http;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_http_client::Builder as Http;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
