@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use domain::Refusal;
+use domain::stream_key::redacted;
 use rtmp::Event;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -334,7 +335,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Connected(info) => {
-                    let encoder = Some(info.encoder).filter(|name| !name.is_empty());
+                    let encoder = Some(redacted(&info.encoder)).filter(|name| !name.is_empty());
                     self.connected = Some((info.app, encoder));
                 }
                 Event::PublishRequested(request) => self.begin_publish(&request),

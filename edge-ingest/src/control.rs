@@ -88,8 +88,8 @@ async fn judge_anew(edge: &Shared, channel_id: &ChannelId, auth_version: u64) {
 }
 
 fn reason(gate: &Gate) -> EndReason {
-    match gate.hold_until {
-        Some(until) if clock::now() < until => EndReason::Disconnected,
-        Some(_) | None => EndReason::Revoked,
+    match gate.held(clock::now()) {
+        Some(_) => EndReason::Disconnected,
+        None => EndReason::Revoked,
     }
 }

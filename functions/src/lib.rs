@@ -1,5 +1,5 @@
 //! The Lambda functions: `api` (HTTP), `websocket` (the dashboards' sockets), `status-fanout` (the
-//! change stream of live items), `reaper` (what no edge is left to finish).
+//! change streams: repair, session log, event log), `reaper` (what no edge is left to finish).
 //!
 //! A [`Function`] takes a real Lambda event as JSON and gives the JSON that Lambda expects. The
 //! binaries run it under the Lambda runtime; the local stack calls it from its gateway: same code,
@@ -11,9 +11,6 @@
 //! - Nobody reads or changes what is another user's; it is not even said to exist.
 //! - A stream key is in the answer to its owner and in no log line, error or panic message.
 //! - Whatever is sent to the HTTP API is answered with a problem of a stable code or with success.
-//!
-//! Absent on purpose: idempotency keys, events, disconnect and hold, and the OpenAPI document; each is
-//! to come.
 
 mod authenticator;
 mod chain;
@@ -101,7 +98,8 @@ pub fn websocket(services: Services) -> Function {
     })
 }
 
-/// The change stream of live items: takes DynamoDB stream events with new and old images.
+/// The change streams of live items, refused attempts and audit records: takes DynamoDB stream events
+/// with new and old images.
 #[must_use]
 pub fn status_fanout(services: Services) -> Function {
     Function::status_fanout(StatusFanout {

@@ -1,4 +1,4 @@
-//! Events of the change stream, from JSON to `service::fanout` and back.
+//! Events of the change streams, from JSON to `service::fanout` and back.
 //!
 //! A batch is worked through in order. Where the store gives no answer the batch stops, and the
 //! answer names the record to begin with again (`ReportBatchItemFailures`). A record that cannot be
@@ -7,7 +7,6 @@
 use domain::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::Store;
 
 use crate::chain::Chain;
 use crate::service::fanout;
@@ -22,6 +21,9 @@ struct Batch {
 
 #[derive(Deserialize)]
 struct Record {
+    /// Whose stream it is.
+    #[serde(rename = "eventSourceARN", default)]
+    source: String,
     dynamodb: Change,
 }
 
@@ -29,7 +31,10 @@ struct Record {
 struct Change {
     #[serde(rename = "SequenceNumber")]
     sequence_number: String,
-    /// Absent where an item was deleted, which no live item is.
+    /// In seconds.
+    #[serde(rename = "ApproximateCreationDateTime")]
+    written_at: Option<f64>,
+    /// Absent where an item was deleted: it had expired.
     #[serde(rename = "NewImage")]
     new_image: Option<Value>,
     #[serde(rename = "OldImage")]
@@ -44,10 +49,10 @@ pub(crate) async fn answer(
     let batch: Batch =
         serde_json::from_value(event).map_err(|_| Error::MalformedEvent("a DynamoDB stream"))?;
     let mut failures = Vec::new();
-    for Record { dynamodb: change } in batch.records {
-        if let Err(error) = follow(services, &change, now).await {
+    for record in batch.records {
+        if let Err(error) = follow(services, &record, now).await {
             tracing::warn!(error = %Chain(&error), "batch stopped; it goes on from this record");
-            failures.push(json!({ "itemIdentifier": change.sequence_number }));
+            failures.push(json!({ "itemIdentifier": record.dynamodb.sequence_number }));
             break;
         }
     }
@@ -56,27 +61,39 @@ pub(crate) async fn answer(
 
 async fn follow(
     services: &StatusFanout,
-    change: &Change,
+    Record { source, dynamodb }: &Record,
     now: Timestamp,
 ) -> Result<(), store::Error> {
-    let Some(image) = &change.new_image else {
+    let Some(image) = &dynamodb.new_image else {
         return Ok(());
     };
-    let before = change.old_image.as_ref();
-    let before = before.and_then(|image| Store::live_image(image).ok());
-    let followed = match Store::live_image(image) {
-        Ok(item) => fanout::follow(services, &item, before.as_ref(), now).await,
+    let old_image = dynamodb.old_image.as_ref();
+    let times = fanout::Times {
+        written_at: dynamodb.written_at.map_or(now, of_seconds),
+        now,
+    };
+    let followed = match services.store.stream_change(source, image, old_image) {
+        Ok(change) => fanout::follow(services, &change, times).await,
         Err(error) => Err(error),
     };
     match followed {
         Err(error @ store::Error::Corrupt { .. }) => {
             tracing::error!(
                 error = %Chain(&error),
-                sequence_number = change.sequence_number,
+                sequence_number = dynamodb.sequence_number,
                 "record passed over"
             );
             Ok(())
         }
         other => other,
     }
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, and no record is from before 1970"
+)]
+fn of_seconds(seconds: f64) -> Timestamp {
+    Timestamp::from_millis((seconds * 1_000.0) as u64)
 }

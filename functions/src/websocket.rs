@@ -53,6 +53,7 @@ async fn connect(
             let status = match refused {
                 Refused::Origin => StatusCode::FORBIDDEN,
                 Refused::Ticket | Refused::Failed(_) => StatusCode::UNAUTHORIZED,
+                Refused::TooMany => StatusCode::TOO_MANY_REQUESTS,
             };
             tracing::info!(connection_id, reason = %refused, "dashboard refused");
             status
@@ -67,17 +68,11 @@ async fn message(
     now: Timestamp,
 ) -> StatusCode {
     let body = event.body.as_deref().unwrap_or_default();
-    match serde_json::from_str(body) {
-        Ok(ClientMessage::Hello) => finished(service::hello(websocket, connection_id, now).await),
-        Ok(ClientMessage::Ping) => {
-            service::ping(websocket, connection_id).await;
-            StatusCode::OK
-        }
-        Err(_) => {
-            service::unknown(websocket, connection_id).await;
-            StatusCode::OK
-        }
-    }
+    finished(match serde_json::from_str(body) {
+        Ok(ClientMessage::Hello) => service::hello(websocket, connection_id, now).await,
+        Ok(ClientMessage::Ping) => service::ping(websocket, connection_id, now).await,
+        Err(_) => service::unknown(websocket, connection_id, now).await,
+    })
 }
 
 fn finished(result: Result<(), ServiceError>) -> StatusCode {

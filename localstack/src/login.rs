@@ -33,6 +33,9 @@ const TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 /// Whom tokens are for.
 pub(crate) const AUDIENCE: &str = "stream-sync-local";
 
+/// Where the keys are that verify tokens.
+pub(crate) const JWKS_PATH: &str = "/dev/jwks.json";
+
 const KEY_FILE: &str = "login-key.pkcs8";
 
 /// Signs tokens. Cheap to clone; its `Debug` is silent.
@@ -122,7 +125,7 @@ impl Login {
     pub(crate) fn routes(&self) -> Router {
         Router::new()
             .route("/dev/token", post(token))
-            .route("/dev/jwks.json", get(jwks))
+            .route(JWKS_PATH, get(jwks))
             .with_state(self.clone())
     }
 }

@@ -1,15 +1,17 @@
 //! The local stack: the whole of stream-sync on one machine, in one process.
 //!
 //! The same edges, the same functions and the same store as on AWS; what AWS itself would do is done
-//! here: the database ([`database`]), API Gateway ([`gateway`]), the change stream
-//! ([`change_stream`]), the schedule ([`schedule`]), the identity provider ([`login`]) and the page's
-//! host ([`page`]). [`stack`] composes them.
+//! here: the database ([`database`]), API Gateway ([`gateway`]), the change streams
+//! ([`change_stream`]), the schedule ([`schedule`]), the identity provider ([`login`]), the page's host
+//! ([`page`]) and, where the functions' binaries are to run ([`deployed`]), Lambda. [`stack`] composes
+//! them.
 //!
 //! Absent on purpose: any rule of the product. Whatever is decided is decided in the other packages.
 
 mod banner;
 mod change_stream;
 mod demo;
+mod deployed;
 mod edges;
 mod endpoints;
 mod gateway;
@@ -27,10 +29,18 @@ use std::process::ExitCode;
 use options::Options;
 use stack::Stack;
 use stream_sync::database;
+use stream_sync::lambda::leash;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+fn main() -> ExitCode {
+    match leash::become_program() {
+        Some(failed) => failed,
+        None => start(),
+    }
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn start() -> ExitCode {
     let options = Options::from_command_line();
     write_logs(&options);
     match run(&options).await {

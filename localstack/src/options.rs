@@ -12,6 +12,8 @@ use clap::{CommandFactory as _, Parser, error::ErrorKind};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
+use crate::deployed;
+
 /// Most edges of one stack: more than a test needs, few enough that a mistyped number is noticed.
 const MAX_EDGES: u16 = 16;
 
@@ -31,6 +33,8 @@ Examples:
                                                free ports, written to a file for a script
   stream-sync --edges 0 --dynamodb-listen 127.0.0.1:8000
                                                no edge: start one yourself against this database
+  stream-sync --functions target/lambda --redis redis://127.0.0.1
+                                               the functions' binaries, run as on Lambda
 
 Each flag can be given as a variable instead: --table-prefix is STREAM_SYNC_TABLE_PREFIX.
 Logs go to stderr; what to paste into OBS goes to stdout.";
@@ -109,6 +113,17 @@ pub(crate) struct Options {
           hide_env_values = true)]
     pub(crate) redis: Option<Url>,
 
+    /// Run the functions' binaries in this directory as on Lambda, each in processes of its own,
+    /// instead of the functions in this process: DIR/<name>/bootstrap, or DIR/<name>, for api,
+    /// websocket, status-fanout and reaper
+    #[arg(long, env = "STREAM_SYNC_FUNCTIONS", value_name = "DIR")]
+    pub(crate) functions: Option<PathBuf>,
+
+    /// Longest that a function's binary may take for one call, in seconds; its process is then killed
+    #[arg(long, env = "STREAM_SYNC_FUNCTION_TIMEOUT", value_name = "SECONDS", default_value_t = 10,
+          requires = "functions", value_parser = clap::value_parser!(u64).range(1..=28))]
+    pub(crate) function_timeout: u64,
+
     /// Keep everything in this directory; without it all is in memory and gone at the end
     #[arg(long, env = "STREAM_SYNC_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
@@ -170,6 +185,17 @@ impl Options {
         EnvFilter::new(format!("{QUIET},{wanted}"))
     }
 
+    /// Where the embedded database listens, if it does: functions in processes of their own need it to.
+    pub(crate) fn database_listen(&self) -> Option<Address> {
+        let any = || Address {
+            host: "127.0.0.1".to_owned(),
+            port: 0,
+        };
+        let needed = self.functions.is_some() && self.dynamodb.is_none();
+        let given = self.dynamodb_listen.clone();
+        given.or_else(|| needed.then(any))
+    }
+
     /// What no single flag's value shows.
     fn check(&self) -> Result<(), String> {
         if !self.http.is_loopback() {
@@ -190,6 +216,9 @@ impl Options {
                  database checks nobody's rights. Use 127.0.0.1:{}",
                 listen.port
             ));
+        }
+        if let Some(directory) = &self.functions {
+            deployed::programs(directory)?;
         }
         let last_edge = self.edges.saturating_sub(1);
         for first in std::iter::once(&self.rtmp).chain(&self.rtmps) {
@@ -375,6 +404,30 @@ mod tests {
     }
 
     #[test]
+    fn functions_without_programs_are_refused_with_what_makes_them() {
+        let empty = tempfile::tempdir().unwrap();
+        let refused = read(&["--functions", empty.path().to_str().unwrap()]).unwrap_err();
+        assert!(
+            refused.contains("`api`") && refused.contains("cargo lambda build"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn the_database_listens_where_functions_need_it_to() {
+        let mut options = read(&[]).unwrap();
+        assert_eq!(options.database_listen(), None);
+        options.functions = Some("target/lambda".into());
+        let any = options.database_listen().unwrap();
+        assert_eq!(any.to_string(), "127.0.0.1:0");
+        options.dynamodb = Some("http://127.0.0.1:8000".parse().unwrap());
+        assert_eq!(options.database_listen(), None);
+        options.dynamodb = None;
+        options.dynamodb_listen = Some("127.0.0.1:8000".parse().unwrap());
+        assert_eq!(options.database_listen().unwrap().port, 8000);
+    }
+
+    #[test]
     fn what_contradicts_itself_is_refused() {
         let both = [
             "--dynamodb",
@@ -389,6 +442,7 @@ mod tests {
             ["--redis", "http://127.0.0.1"],
             ["--table-prefix", "a b"],
             ["--dynamodb", "nowhere"],
+            ["--function-timeout", "5"],
         ] {
             assert!(read(&wrong).is_err(), "{wrong:?}");
         }

@@ -11,8 +11,7 @@ use axum::Router;
 use contract::endpoints::{Endpoints, SCHEMA};
 use domain::edge::State as EdgeState;
 use edge_ingest::Edge;
-use functions::{Authenticator, Keyring};
-use futures_util::FutureExt as _;
+use functions::{Authenticator, Keyring, Services, Settings};
 use futures_util::future::join_all;
 use notify::Notifier;
 use store::Store;
@@ -28,11 +27,12 @@ use crate::banner::Banner;
 use crate::change_stream::{ChangeStream, Positions, Start};
 use crate::database::{self, Database};
 use crate::demo::{self, Demo};
+use crate::deployed::{Functions, Surroundings};
 use crate::edges;
 use crate::endpoints::{self, Published};
 use crate::gateway::{self, Function, Gateway, MANAGEMENT_PATH, WEBSOCKET_PATH};
 use crate::listen::listen;
-use crate::login::{AUDIENCE, Login};
+use crate::login::{AUDIENCE, JWKS_PATH, Login};
 use crate::options::Options;
 use crate::page::Page;
 use crate::schedule;
@@ -50,6 +50,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) struct Stack {
     edges: Vec<Edge>,
     cache: Cache,
+    functions: Functions,
     gateway: Gateway,
     background: Background,
     http: Listening,
@@ -57,7 +58,7 @@ pub(crate) struct Stack {
     published: Option<Published>,
     page: Page,
     url: String,
-    _state: State,
+    state: State,
 }
 
 /// What runs beside the listeners.
@@ -74,13 +75,19 @@ struct Listening {
     shutdown: CancellationToken,
 }
 
-/// The addresses that were taken, and what is said about them.
+/// The addresses that were taken.
 struct Listeners {
     http: TcpListener,
     dynamodb: Option<TcpListener>,
-    url: String,
+}
+
+/// What is said about them.
+struct Urls {
+    http: String,
     management: String,
-    dynamodb_url: Option<String>,
+    jwks: String,
+    /// Where other processes reach the database, if they can.
+    dynamodb: Option<String>,
 }
 
 /// What edges and functions share.
@@ -93,14 +100,6 @@ struct Shared {
     notifier: Notifier,
 }
 
-/// The functions, as the gateway and the clockwork call them.
-struct Functions {
-    api: Function,
-    websocket: Function,
-    status_fanout: Function,
-    reaper: Function,
-}
-
 impl Stack {
     /// Starts everything. What to tell the person comes with it.
     ///
@@ -108,52 +107,58 @@ impl Stack {
     /// For a person to read: which part could not start, why, and what to change.
     pub(crate) async fn start(options: &Options) -> anyhow::Result<(Self, Banner)> {
         let state = State::open(options.state.as_deref())?;
-        let listeners = Listeners::bind(options).await?;
-        let shared = Shared::open(options, &state, &listeners.management).await?;
-        let login = Login::open(&state, listeners.url.clone())?;
-        let keyring = keyring(&state)?;
-        let settings = settings(options, &listeners.url);
-        let functions = Functions::new(&shared, settings, &login, keyring);
-        if let (Database::Embedded(_), Some(_)) = (&shared.database, state.directory()) {
-            finish_earlier_runs(&shared.store, &functions.reaper).await?;
-        }
-        // Before any edge is up, so that a failure leaves none behind.
-        let demo = demo::prepare(&functions.api, &login)
-            .await
-            .context("cannot make the demo channel")?;
-        let edges = edges::start(options, &shared.for_edges()).await?;
-
+        let (listeners, urls) = Listeners::bind(options).await?;
+        let shared = Shared::open(options, &state, &urls.management).await?;
+        let login = Login::open(&state, urls.http.clone())?;
+        let functions = deploy(options, &state, &urls, &shared, &login)?;
         let gateway = Gateway::new(functions.api.clone(), functions.websocket.clone());
         let page = Page::find(login.clone());
         let routes = gateway.routes().merge(login.routes()).merge(page.routes());
-        let endpoints = endpoints(options, &listeners, &edges, &demo);
-        let url = listeners.url.clone();
         let (http, dynamodb) = listeners.serve(routes, options, &shared.database);
-        let background = Background::default();
-        background
-            .start(&shared, &functions, options, &state, &page)
-            .await;
-        let banner = banner(options, &endpoints, demo, &page);
         let mut stack = Self {
-            edges,
-            cache: shared.cache,
+            edges: Vec::new(),
+            cache: shared.cache.clone(),
+            functions,
             gateway,
-            background,
+            background: Background::default(),
             http,
             dynamodb,
             published: None,
             page,
-            url,
-            _state: state,
+            url: urls.http.clone(),
+            state,
         };
-        match publish(options, &endpoints) {
-            Ok(published) => stack.published = published,
+        match stack.begin(options, &urls, &shared, &login).await {
+            Ok(banner) => Ok((stack, banner)),
             Err(error) => {
                 stack.stop().await;
-                return Err(error);
+                Err(error)
             }
         }
-        Ok((stack, banner))
+    }
+
+    /// Starts what needs the listeners: functions of other processes ask for the login's keys, and all
+    /// that follows asks a function.
+    async fn begin(
+        &mut self,
+        options: &Options,
+        urls: &Urls,
+        shared: &Shared,
+        login: &Login,
+    ) -> anyhow::Result<Banner> {
+        self.functions.start().await?;
+        if let (Database::Embedded(_), Some(_)) = (&shared.database, self.state.directory()) {
+            finish_earlier_runs(&shared.store, &self.functions.reaper).await?;
+        }
+        // Before any edge is up, so that a failure leaves none behind.
+        let demo = demo::prepare(&self.functions.api, login)
+            .await
+            .context("cannot make the demo channel")?;
+        self.edges = edges::start(options, &shared.for_edges()).await?;
+        self.background.start(self, shared).await;
+        let endpoints = endpoints(options, urls, &self.edges, &demo);
+        self.published = publish(options, &endpoints)?;
+        Ok(banner(options, &endpoints, demo, &self.page))
     }
 
     /// The page.
@@ -173,6 +178,7 @@ impl Stack {
         self.background.stop().await;
         in_time("dashboards", self.gateway.close_sockets()).await;
         self.http.stop("gateway").await;
+        in_time("functions", self.functions.stop()).await;
         if let Some(dynamodb) = self.dynamodb {
             dynamodb.stop("database").await;
         }
@@ -188,21 +194,22 @@ async fn in_time(part: &'static str, end: impl Future<Output = ()>) {
 }
 
 impl Listeners {
-    async fn bind(options: &Options) -> anyhow::Result<Self> {
+    async fn bind(options: &Options) -> anyhow::Result<(Self, Urls)> {
         let http = listen("--http", &options.http).await?;
         let address = http.local_addr()?;
-        let dynamodb = match &options.dynamodb_listen {
-            Some(address) => Some(listen("--dynamodb-listen", address).await?),
+        let dynamodb = match options.database_listen() {
+            Some(address) => Some(listen("--dynamodb-listen", &address).await?),
             None => None,
         };
-        let dynamodb_address = dynamodb.as_ref().map(TcpListener::local_addr).transpose()?;
-        Ok(Self {
-            http,
-            dynamodb,
-            url: format!("http://{}:{}", options.http.host, address.port()),
+        let embedded = dynamodb.as_ref().map(TcpListener::local_addr).transpose()?;
+        let embedded = embedded.map(|address| format!("http://{address}"));
+        let urls = Urls {
+            http: format!("http://{}:{}", options.http.host, address.port()),
             management: format!("http://{address}{MANAGEMENT_PATH}"),
-            dynamodb_url: dynamodb_address.map(|address| format!("http://{address}")),
-        })
+            jwks: format!("http://{address}{JWKS_PATH}"),
+            dynamodb: options.dynamodb.as_ref().map(Url::to_string).or(embedded),
+        };
+        Ok((Self { http, dynamodb }, urls))
     }
 
     fn serve(
@@ -244,32 +251,25 @@ impl Listening {
 }
 
 impl Background {
-    async fn start(
-        &self,
-        shared: &Shared,
-        functions: &Functions,
-        options: &Options,
-        state: &State,
-        page: &Page,
-    ) {
+    async fn start(&self, stack: &Stack, shared: &Shared) {
         let start = match shared.database {
             Database::Embedded(_) => Start::Oldest,
             Database::Remote(_) => Start::Latest,
         };
         let sdk = shared.database.sdk_config().await;
-        let changes = ChangeStream::new(
-            aws_sdk_dynamodbstreams::Client::new(&sdk),
-            format!("{}live", options.table_prefix),
-            functions.status_fanout.clone(),
-            Positions::open(state.directory()),
-            start,
-        );
-        let reaper = functions.reaper.clone();
+        let streams = aws_sdk_dynamodbstreams::Client::new(&sdk);
+        for table in shared.store.streamed_tables() {
+            let positions = Positions::open(stack.state.directory(), &table);
+            let function = stack.functions.status_fanout.clone();
+            let changes = ChangeStream::new(streams.clone(), table, function, positions, start);
+            self.tasks.spawn(changes.run(self.shutdown.clone()));
+        }
+        let reaper = stack.functions.reaper.clone();
         let database = shared.database.clone();
-        self.tasks.spawn(changes.run(self.shutdown.clone()));
         self.tasks
             .spawn(schedule::run(reaper, database, self.shutdown.clone()));
-        self.tasks.spawn(page.clone().build(self.shutdown.clone()));
+        self.tasks
+            .spawn(stack.page.clone().build(self.shutdown.clone()));
     }
 
     async fn stop(self) {
@@ -304,11 +304,19 @@ impl Shared {
             None => "cannot prepare the tables".to_owned(),
         };
         store.create_tables().await.with_context(place)?;
-        let cache = match &options.redis {
-            Some(url) => Cache::redis(url.as_str())
+        let cache = match (&options.redis, &options.functions) {
+            (Some(url), _) => Cache::redis(url.as_str())
                 .await
                 .context("cannot use --redis")?,
-            None => Cache::memory(),
+            (None, None) => Cache::memory(),
+            // One that functions of other processes cannot reach would go on saying what they changed.
+            (None, Some(_)) => {
+                tracing::warn!(
+                    "--functions without --redis: no cache is shared, so that the API shows no samples \
+                     and a reset may take 20 s longer to cut a stream"
+                );
+                Cache::none()
+            }
         };
         let management = notify::client(&database::local_config(), management);
         let notifier = Notifier::new(management, store.clone());
@@ -328,47 +336,42 @@ async fn open_store(database: &Database, options: &Options) -> Store {
     Store::new(client, &options.table_prefix)
 }
 
-impl Functions {
-    fn new(
-        shared: &Shared,
-        settings: functions::Settings,
-        login: &Login,
-        keyring: Keyring,
-    ) -> Self {
-        let services = functions::Services {
+/// The functions, in this process or as binaries.
+fn deploy(
+    options: &Options,
+    state: &State,
+    urls: &Urls,
+    shared: &Shared,
+    login: &Login,
+) -> anyhow::Result<Functions> {
+    let settings = settings(options, &urls.http);
+    let secret = key_encryption(state)?;
+    let Some(directory) = &options.functions else {
+        return Ok(Functions::in_process(Services {
             store: shared.store.clone(),
             cache: shared.cache.clone(),
             notifier: shared.notifier.clone(),
-            keyring,
+            keyring: Keyring::from_bytes(secret),
             authenticator: Authenticator::from_jwks(login.jwks(), login.issuer(), AUDIENCE),
             settings,
-        };
-        Self {
-            api: in_process("api", functions::api(services.clone())),
-            websocket: in_process("websocket", functions::websocket(services.clone())),
-            status_fanout: in_process("status-fanout", functions::status_fanout(services.clone())),
-            reaper: in_process("reaper", functions::reaper(services)),
-        }
-    }
+        }));
+    };
+    let surroundings = Surroundings {
+        dynamodb: urls.dynamodb.as_deref().unwrap_or_default(),
+        management: &urls.management,
+        jwks: &urls.jwks,
+        login,
+        settings: &settings,
+        secret: &secret,
+    };
+    Functions::binaries(directory, options, &surroundings)
 }
 
-/// A function that runs in this process.
-fn in_process(name: &'static str, function: functions::Function) -> Function {
-    Function::new(name, move |event| {
-        let function = function.clone();
-        async move {
-            let answer = function.invoke(event).await;
-            answer.map_err(|error| error.to_string())
-        }
-        .boxed()
-    })
-}
-
-fn settings(options: &Options, url: &str) -> functions::Settings {
+fn settings(options: &Options, url: &str) -> Settings {
     let port = url.rsplit(':').next().unwrap_or_default();
     let own_names = ["127.0.0.1", "localhost", "[::1]"];
     let own = own_names.map(|name| format!("http://{name}:{port}"));
-    functions::Settings {
+    Settings {
         region: options.region.clone(),
         default_ingest_url: edges::url(&options.rtmp),
         default_grace: Duration::from_secs(options.grace_seconds),
@@ -376,15 +379,15 @@ fn settings(options: &Options, url: &str) -> functions::Settings {
     }
 }
 
-fn keyring(state: &State) -> anyhow::Result<Keyring> {
+/// The secret that stream keys are kept under.
+fn key_encryption(state: &State) -> anyhow::Result<[u8; 32]> {
     let secret = state.secret(
         KEY_ENCRYPTION_FILE,
         || Ok(rand::random::<[u8; 32]>().into()),
     )?;
-    let secret: [u8; 32] = secret
+    secret
         .try_into()
-        .map_err(|_| anyhow::anyhow!("{KEY_ENCRYPTION_FILE} in --state is not 32 bytes"))?;
-    Ok(Keyring::from_bytes(secret))
+        .map_err(|_| anyhow::anyhow!("{KEY_ENCRYPTION_FILE} in --state is not 32 bytes"))
 }
 
 /// This process owns the database: whatever edge is registered in it belongs to a process that is no
@@ -400,17 +403,13 @@ async fn finish_earlier_runs(store: &Store, reaper: &Function) -> anyhow::Result
     Ok(())
 }
 
-fn endpoints(options: &Options, listeners: &Listeners, edges: &[Edge], demo: &Demo) -> Endpoints {
-    let another = options.dynamodb.as_ref().map(Url::to_string);
+fn endpoints(options: &Options, urls: &Urls, edges: &[Edge], demo: &Demo) -> Endpoints {
     Endpoints {
         schema: SCHEMA,
-        http: listeners.url.clone(),
-        websocket: format!(
-            "{}{WEBSOCKET_PATH}",
-            listeners.url.replacen("http", "ws", 1)
-        ),
-        management: listeners.management.clone(),
-        dynamodb: another.or_else(|| listeners.dynamodb_url.clone()),
+        http: urls.http.clone(),
+        websocket: format!("{}{WEBSOCKET_PATH}", urls.http.replacen("http", "ws", 1)),
+        management: urls.management.clone(),
+        dynamodb: urls.dynamodb.clone(),
         redis: options.redis.as_ref().map(without_password),
         edges: edges.iter().map(edges::endpoint).collect(),
         demo: contract::endpoints::Demo {

@@ -29,5 +29,9 @@ test("a second publisher's refusal appears with its reason, and the first stays 
   assert.deepEqual(await dashboard.words(), ["LIVE"]);
   assert.ok(!(await dashboard.everything()).includes(streamKey));
   await first.stop();
+  const events = dashboard.part("events").locator("li");
+  await dashboard.part("events").locator('[data-type="ended"]').waitFor();
+  const types = await events.evaluateAll((rows) => rows.map((row) => row.dataset.type));
+  assert.deepEqual(types.slice(0, 3), ["ended", "refused", "went_live"]);
   await dashboard.close();
 });

@@ -10,6 +10,7 @@ use std::time::Duration;
 mod slow {
     mod drain;
     mod grace;
+    mod holds;
     mod kills;
     mod outages;
     mod pauses;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use contract::http::StatusWord;
+use contract::http::{ResetStreamKey, StatusWord};
 use domain::StreamKey;
 use harness::{Ffmpeg, HANG, Options, Publisher, Stack};
 use rand::RngCore as _;
@@ -44,6 +44,10 @@ async fn a_second_publisher_is_refused_and_the_first_stays() -> Result<()> {
         ("already_live", "127.0.0.1")
     );
     assert!(refused.detail.contains("already live"), "{refused:?}");
+    assert_eq!(
+        refused.retry_after_seconds, None,
+        "a start that is refused is not repeated"
+    );
     dashboard.expect_metrics(HANG).await?;
     let after = stack.owner.status(stack.channel()).await?;
     assert_eq!(
@@ -55,6 +59,35 @@ async fn a_second_publisher_is_refused_and_the_first_stays() -> Result<()> {
     first.stop_normally().await?;
     dashboard.expect_status(StatusWord::Offline, HANG).await?;
     assert_eq!(stack.owner.sessions(stack.channel()).await?.len(), 1);
+    stack.stop().await
+}
+
+#[tokio::test]
+async fn of_an_obs_that_was_cut_it_is_said_when_it_tries_again() -> Result<()> {
+    let stack = Stack::start(Options::default()).await?;
+    let mut dashboard = stack.dashboard().await?;
+    let key = stack.key().await?;
+    let mut obs = Publisher::publish(stack.server(0), &key)
+        .await?
+        .accepted()?;
+    obs.send_name("obs-output module (libobs version 29.0.2.1-1+b1)")
+        .await?;
+    obs.send_keyframe(0).await?;
+    dashboard.expect_status(StatusWord::Live, HANG).await?;
+    let reset = ResetStreamKey {
+        overlap_seconds: 0,
+        disconnect_live: true,
+    };
+    stack.owner.reset_key(stack.channel(), reset).await?;
+    obs.is_closed(HANG).await?;
+
+    let code = Publisher::publish(stack.server(0), &key).await?.refused()?;
+    assert_eq!(code, "NetStream.Publish.Denied");
+    let (_, refused) = dashboard.expect_refused(HANG).await?;
+    assert_eq!(refused.reason, "unauthorized");
+    let seconds = refused.retry_after_seconds.context("it comes back")?;
+    // Two seconds and a half of the time since the cut.
+    assert!((2..=10).contains(&seconds), "{seconds}");
     stack.stop().await
 }
 

@@ -1,50 +1,82 @@
 //! Bodies of the HTTP API (`/v1`).
 
+use domain::channel::{MAX_GRACE, MAX_HOLD, MAX_KEY_OVERLAP, MAX_NAME_CHARACTERS};
 use domain::metrics::Metrics as Sample;
 use domain::status::{Shown, Status as DomainStatus};
 use domain::{ChannelId, EdgeId, SessionId, Timestamp, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::limits::{Limits, UpdateLimits};
+use crate::reading;
 
 /// Largest request body that any call takes, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
+/// What a channel's name is made of: no control characters, and one that is no blank.
+const NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
+
+/// `GET /v1/health`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
+pub struct Health {
+    /// The function runs. Nothing else is looked at.
+    #[schemars(extend("const" = "ok"))]
+    pub status: String,
+    /// The version that runs.
+    pub version: String,
+}
+
 /// `POST /v1/channels`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateChannel {
-    /// What the owner calls it.
+    /// What the owner calls it. Blanks around it are not kept.
+    #[schemars(length(min = 1, max = MAX_NAME_CHARACTERS), pattern(NAME))]
     pub name: String,
-    /// How long a dropped stream may come back as the same session, 1 to 60.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// How long a dropped stream may come back as the same session, in seconds.
+    #[schemars(range(min = 1, max = MAX_GRACE.as_secs()))]
+    #[serde(
+        default,
+        deserialize_with = "reading::whole_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub grace_seconds: Option<u64>,
     /// What it may be published with; without limits where this is absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "reading::object_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub limits: Option<Limits>,
 }
 
 /// `PATCH /v1/channels/{id}`: what is absent stays.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateChannel {
     /// A new name.
+    #[schemars(length(min = 1, max = MAX_NAME_CHARACTERS), pattern(NAME))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// A new grace.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// A new grace, in seconds.
+    #[schemars(range(min = 1, max = MAX_GRACE.as_secs()))]
+    #[serde(
+        default,
+        deserialize_with = "reading::whole_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub grace_seconds: Option<u64>,
     /// Other limits; null lifts all of them. A stream that is live is judged by them at once.
     #[serde(
         default,
-        deserialize_with = "crate::limits::present",
+        deserialize_with = "reading::given_object_or_null",
         skip_serializing_if = "Option::is_none"
     )]
     pub limits: Option<Option<UpdateLimits>>,
 }
 
 /// A channel and whether it is live.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Channel {
     /// Its id.
@@ -53,7 +85,8 @@ pub struct Channel {
     pub user_id: UserId,
     /// What the owner calls it.
     pub name: String,
-    /// How long a dropped stream may come back as the same session.
+    /// How long a dropped stream may come back as the same session, in seconds.
+    #[schemars(range(min = 1, max = MAX_GRACE.as_secs()))]
     pub grace_seconds: u64,
     /// What it may be published with.
     pub limits: Limits,
@@ -69,11 +102,14 @@ pub struct Channel {
     pub ingest_server_id: Option<EdgeId>,
     /// Whether it has a stream key.
     pub has_stream_key: bool,
+    /// Until when no publish is let in; null where there is no hold.
+    pub hold_until: Option<Timestamp>,
 }
 
 /// One page of a list.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "{T}Page")]
 pub struct Page<T> {
     /// The rows.
     pub items: Vec<T>,
@@ -83,7 +119,7 @@ pub struct Page<T> {
 }
 
 /// A key, revealed: the answer to generate, reset and reveal.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamCredential {
     /// The channel's owner.
@@ -91,6 +127,7 @@ pub struct StreamCredential {
     /// The channel.
     pub channel_id: ChannelId,
     /// The key itself.
+    #[schemars(pattern("^live[0-9A-Za-z]{36}$"))]
     pub stream_key: String,
     /// What goes into the encoder's server field.
     pub ingest_url: String,
@@ -107,7 +144,7 @@ impl std::fmt::Debug for StreamCredential {
 }
 
 /// A key, masked: `GET /v1/channels/{id}/stream-key`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MaskedStreamCredential {
     /// The channel's owner.
@@ -120,14 +157,58 @@ pub struct MaskedStreamCredential {
     pub ingest_url: String,
     /// When the key was made.
     pub created_at: Timestamp,
+    /// When it was reported as leaked: it starts no publish any more, and a reset gives a new one.
+    pub retired_at: Option<Timestamp>,
+}
+
+/// `POST /v1/channels/{id}/disconnect`; an empty body means the default.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Disconnect {
+    /// For how long no publish is let in, in seconds.
+    #[schemars(range(min = 1, max = MAX_HOLD.as_secs()))]
+    #[serde(deserialize_with = "reading::whole")]
+    pub hold_seconds: u64,
+}
+
+impl Default for Disconnect {
+    /// A minute: long enough to be noticed at an encoder that comes back by itself.
+    fn default() -> Self {
+        Self { hold_seconds: 60 }
+    }
+}
+
+/// A channel that lets no publish in for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// Until when.
+    pub hold_until: Timestamp,
+}
+
+/// `POST /v1/key-reports`: somebody found a stream key where it should not be.
+#[derive(Clone, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyReport {
+    /// The whole key.
+    pub stream_key: String,
+}
+
+impl std::fmt::Debug for KeyReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyReport(..)")
+    }
 }
 
 /// `POST /v1/channels/{id}/stream-key/reset`; an empty body means the defaults.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResetStreamKey {
-    /// For how long the old key may go on starting publishes, 0 to 86,400.
-    #[serde(default)]
+    /// For how long the old key may go on starting publishes, in seconds.
+    #[schemars(range(max = MAX_KEY_OVERLAP.as_secs()))]
+    #[serde(default, deserialize_with = "reading::whole")]
     pub overlap_seconds: u64,
     /// Whether a live session is cut within 1 s; else it goes on until it drops.
     #[serde(default)]
@@ -135,7 +216,7 @@ pub struct ResetStreamKey {
 }
 
 /// Where an encoder may publish to.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IngestEndpoint {
     /// The edge's stable name.
@@ -147,18 +228,19 @@ pub struct IngestEndpoint {
     /// `rtmps://host:port/app`, where the edge has it.
     pub rtmps_url: Option<String>,
     /// Publishers by capacity, 0 to 1.
+    #[schemars(range(min = 0, max = 1))]
     pub load: f64,
 }
 
 /// `GET /ingests`: the shape that OBS reads from Twitch.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Ingests {
     /// In the order to try.
     pub ingests: Vec<Ingest>,
 }
 
-/// One row of [`Ingests`].
-#[derive(Clone, Debug, Deserialize, Serialize)]
+/// One row of the list that OBS reads.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct Ingest {
     /// Shown in the encoder's list.
     pub name: String,
@@ -170,7 +252,7 @@ pub struct Ingest {
 }
 
 /// The status that people see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum StatusWord {
     /// Nobody is live.
@@ -181,8 +263,8 @@ pub enum StatusWord {
     Grace,
 }
 
-/// `GET /v1/channels/{id}/status`; also the core of WebSocket messages.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+/// What is shown of a channel; also the core of WebSocket messages.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The channel.
@@ -236,7 +318,7 @@ impl From<Shown> for StatusWord {
 }
 
 /// One sample of a live stream.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metrics {
     /// Media payload in kbit/s.
@@ -273,7 +355,7 @@ impl From<Sample> for Metrics {
 }
 
 /// One broadcast of the history.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
     /// Its id.
@@ -319,7 +401,7 @@ impl From<domain::session::Session> for Session {
 }
 
 /// `POST /v1/websocket-tickets`.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebsocketTicket {
     /// Single use; goes into the WebSocket's query string as `ticket`.

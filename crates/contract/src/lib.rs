@@ -5,8 +5,10 @@
 //! product's promise to pages and scripts: the snapshots in this crate's tests guard them.
 
 pub mod endpoints;
+pub mod event;
 pub mod http;
 mod limits;
 pub mod peer;
 pub mod problem;
+pub mod reading;
 pub mod websocket;

@@ -1,19 +1,22 @@
 //! Errors of the HTTP API: RFC 9457 problem details with a stable `code`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The media type that goes with [`Problem`].
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
 /// What the caller may read of an error.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 pub struct Problem {
     /// Always `about:blank`: `code` says which problem it is.
+    #[schemars(extend("const" = "about:blank"))]
     #[serde(rename = "type")]
     pub kind: String,
     /// The HTTP status in words.
     pub title: String,
     /// The HTTP status.
+    #[schemars(range(min = 400, max = 599))]
     pub status: u16,
     /// What is wrong with this request and what to do about it.
     pub detail: String,
@@ -25,8 +28,9 @@ pub struct Problem {
 }
 
 /// Stable codes of errors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ProblemCode")]
 pub enum Code {
     /// 401: no token, or one that is not valid here.
     Unauthenticated,
@@ -54,6 +58,14 @@ pub enum Code {
     TooManyChannels,
     /// 409: the channel is live; end the stream first.
     ChannelIsLive,
+    /// 409: the stream key was reported as leaked and is dead; reset it.
+    StreamKeyRetired,
+    /// 409: a request with the same `Idempotency-Key` is still being worked on; try again.
+    RequestInFlight,
+    /// 422: the `Idempotency-Key` was used for another request.
+    IdempotencyKeyReused,
+    /// 429: too many of these from one address; try again after `Retry-After`.
+    TooManyRequests,
     /// 500: our fault; the log says more.
     Internal,
     /// 503: the store is away; try again.
@@ -73,10 +85,13 @@ impl Code {
             | Self::NoStreamKey
             | Self::Conflict
             | Self::TooManyChannels
-            | Self::ChannelIsLive => 409,
+            | Self::ChannelIsLive
+            | Self::StreamKeyRetired
+            | Self::RequestInFlight => 409,
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
-            Self::InvalidValue => 422,
+            Self::InvalidValue | Self::IdempotencyKeyReused => 422,
+            Self::TooManyRequests => 429,
             Self::Internal => 500,
             Self::Unavailable => 503,
         }
@@ -94,6 +109,7 @@ impl Code {
             413 => "Content Too Large",
             415 => "Unsupported Media Type",
             422 => "Unprocessable Content",
+            429 => "Too Many Requests",
             503 => "Service Unavailable",
             _ => "Internal Server Error",
         }

@@ -3,6 +3,7 @@
 use domain::{ChannelId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::event::Event;
 use crate::http::{Channel, Metrics, Status};
 
 /// Where an owner is told to look in the encoder, or why a publish was turned away: at most this
@@ -31,6 +32,8 @@ pub enum ServerMessage {
     Metrics(MetricsMessage),
     /// An attempt to publish was turned away.
     Refused(Refused),
+    /// Something was appended to a channel's event log.
+    Event(EventMessage),
     /// The answer to `ping`.
     Pong,
     /// The message could not be understood.
@@ -109,6 +112,22 @@ pub struct Refused {
     pub ip_address: String,
     /// With what.
     pub encoder: Option<String>,
+    /// About how many seconds after `at` the encoder tries again by itself; null where it does not,
+    /// or where that is not known.
+    pub retry_after_seconds: Option<u64>,
     /// When.
+    pub at: Timestamp,
+}
+
+/// An event of a channel's log. De-duplicated by its `id`; a number that is skipped is to be read
+/// again from the API.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventMessage {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The event.
+    pub event: Event,
+    /// When it was sent.
     pub at: Timestamp,
 }

@@ -2,15 +2,18 @@
 //! name or type fails here before it reaches anybody.
 
 use contract::endpoints::{self, Endpoints};
+use contract::event::{Event, EventKind};
 use contract::http::{
-    Channel, CreateChannel, DevToken, DevTokenRequest, Ingest, IngestEndpoint, Ingests, Limits,
-    MaskedStreamCredential, Metrics, Page, ResetStreamKey, Session, Status, StatusWord,
-    StreamCredential, UpdateChannel, UpdateLimits, WebsocketTicket,
+    Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Health, Hold, Ingest,
+    IngestEndpoint, Ingests, KeyReport, Limits, MaskedStreamCredential, Metrics, Page,
+    ResetStreamKey, Session, Status, StatusWord, StreamCredential, UpdateChannel, UpdateLimits,
+    WebsocketTicket,
 };
 use contract::peer::{HolderWord, OutageAnswer, OutageRequest, YieldAnswer, YieldRequest};
 use contract::problem::{Code, Problem};
 use contract::websocket::{
-    ChannelSnapshot, ClientMessage, MetricsMessage, Refused, ServerMessage, Snapshot, StatusMessage,
+    ChannelSnapshot, ClientMessage, EventMessage, MetricsMessage, Refused, ServerMessage, Snapshot,
+    StatusMessage,
 };
 use domain::{ChannelId, EdgeId, SessionId, Timestamp, UserId};
 use insta::assert_json_snapshot;
@@ -52,6 +55,7 @@ fn channel() -> Channel {
         last_live_at: Some(MOMENT),
         ingest_server_id: Some(edge_id()),
         has_stream_key: true,
+        hold_until: None,
     }
 }
 
@@ -121,6 +125,7 @@ fn the_shape_of_a_stream_credential() {
         masked_key: domain::stream_key::masked("a1B2"),
         ingest_url: "rtmp://127.0.0.1:1935/live".into(),
         created_at: MOMENT,
+        retired_at: None,
     };
     survives(&masked);
     assert_json_snapshot!("a_masked_stream_credential", masked);
@@ -145,6 +150,70 @@ fn the_shape_of_a_session() {
     assert_json_snapshot!(session);
 }
 
+fn event(kind: EventKind) -> Event {
+    Event {
+        number: 7,
+        id: "live.3.1".into(),
+        channel_id: channel_id(),
+        at: MOMENT,
+        kind,
+    }
+}
+
+#[test]
+fn the_shape_of_events() {
+    let session_id = session_id();
+    let kinds = [
+        EventKind::WentLive {
+            session_id: session_id.clone(),
+            edge_id: Some(edge_id()),
+            ip_address: Some("192.0.2.1".into()),
+        },
+        EventKind::SignalLost {
+            session_id: session_id.clone(),
+            edge_id: None,
+            grace_until: Some(MOMENT),
+        },
+        EventKind::Moved {
+            session_id: session_id.clone(),
+            edge_id: edge_id(),
+            from_edge_id: edge_id(),
+        },
+        EventKind::Resumed {
+            session_id: session_id.clone(),
+            edge_id: Some(edge_id()),
+            ip_address: None,
+        },
+        EventKind::Ended {
+            session_id,
+            reason: Some("dropped".into()),
+        },
+        EventKind::Refused {
+            reason: "already_live".into(),
+            detail: "Somebody is already live on this channel.".into(),
+            ip_address: "192.0.2.1".into(),
+            encoder: None,
+        },
+        EventKind::KeyGenerated,
+        EventKind::KeyReset {
+            overlap_until: None,
+            disconnect_live: true,
+        },
+        EventKind::KeyRevealed,
+        EventKind::KeyReported,
+        EventKind::Held { until: MOMENT },
+        EventKind::HoldLifted,
+        EventKind::SettingsChanged {
+            settings: vec!["graceSeconds".into()],
+        },
+    ];
+    let events = kinds.map(event);
+    for event in &events {
+        survives(event);
+    }
+    assert_json_snapshot!("events", events);
+}
+
 #[test]
 fn the_shape_of_ingest_endpoints() {
     let endpoint = IngestEndpoint {
@@ -167,6 +236,16 @@ fn the_shape_of_ingest_endpoints() {
 }
 
 #[test]
+fn the_shape_of_health() {
+    let health = Health {
+        status: "ok".into(),
+        version: "0.1.0".into(),
+    };
+    survives(&health);
+    assert_json_snapshot!(health);
+}
+
+#[test]
 fn the_shape_of_requests() {
     let create = CreateChannel {
         name: "Saturday show".into(),
@@ -176,6 +255,15 @@ fn the_shape_of_requests() {
     assert_json_snapshot!("create_channel", create);
     assert_json_snapshot!("update_nothing", UpdateChannel::default());
     assert_json_snapshot!("reset_stream_key", ResetStreamKey::default());
+    assert_json_snapshot!("disconnect", Disconnect::default());
+    let hold = Hold {
+        channel_id: channel_id(),
+        hold_until: MOMENT,
+    };
+    survives(&hold);
+    assert_json_snapshot!("hold", hold);
+    let stream_key = "live-not-a-real-key".to_owned();
+    assert_json_snapshot!("key_report", KeyReport { stream_key });
     assert_json_snapshot!("dev_token_request", DevTokenRequest { user_id: user() });
     let token = "not.a.token".to_owned();
     assert_json_snapshot!("dev_token", DevToken { token });
@@ -199,6 +287,7 @@ fn a_request_with_a_field_that_nobody_knows_is_refused() {
     }
     assert!(serde_json::from_str::<UpdateChannel>(r#"{"userId":"x"}"#).is_err());
     assert!(serde_json::from_str::<ResetStreamKey>(r#"{"streamKey":"x"}"#).is_err());
+    assert!(serde_json::from_str::<Disconnect>(r#"{"hold":1}"#).is_err());
 }
 
 #[test]
@@ -257,6 +346,12 @@ fn the_shape_of_messages_to_the_page() {
         detail: "Somebody is already live on this channel. Stop that stream first.".into(),
         ip_address: "192.0.2.1".into(),
         encoder: None,
+        retry_after_seconds: Some(3),
+        at: MOMENT,
+    });
+    let told = ServerMessage::Event(EventMessage {
+        channel_id: channel_id(),
+        event: event(EventKind::KeyRevealed),
         at: MOMENT,
     });
     let error = ServerMessage::Error {
@@ -268,6 +363,7 @@ fn the_shape_of_messages_to_the_page() {
         &changed,
         &samples,
         &refused,
+        &told,
         &ServerMessage::Pong,
         &error,
     ] {
@@ -277,6 +373,7 @@ fn the_shape_of_messages_to_the_page() {
     assert_json_snapshot!("status", changed);
     assert_json_snapshot!("metrics", samples);
     assert_json_snapshot!("refused", refused);
+    assert_json_snapshot!("event", told);
     assert_json_snapshot!("pong", ServerMessage::Pong);
     assert_json_snapshot!("error", error);
 }

@@ -123,7 +123,7 @@ impl Gate {
     /// # Errors
     /// [`Refusal::OnHold`].
     pub fn check(&self, now: Timestamp) -> Result<(), Refusal> {
-        match self.hold_until.filter(|until| now < *until) {
+        match self.held(now) {
             Some(until) => Err(Refusal::OnHold { until }),
             None => Ok(()),
         }

@@ -16,6 +16,8 @@ pub mod attempt;
 pub mod authorization;
 pub mod channel;
 pub mod edge;
+pub mod encoder;
+pub mod event;
 pub mod id;
 pub mod lease;
 pub mod limits;
@@ -23,6 +25,8 @@ pub mod live;
 pub mod metrics;
 mod moment;
 pub mod refusal;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod session;
 pub mod status;
 pub mod stream_key;

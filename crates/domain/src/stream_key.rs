@@ -17,6 +17,8 @@ pub const LENGTH: usize = 40;
 pub const RANDOM_CHARACTERS: usize = 30;
 const PREFIX: &str = "live";
 const CHECKSUM_DIGITS: usize = 6;
+/// What stands in a text in place of a key.
+const REDACTED: &str = "(stream key)";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// The largest multiple of 62 below 256: bytes from here on are drawn again, so that every
 /// character is equally likely.
@@ -93,6 +95,29 @@ impl fmt::Debug for StreamKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StreamKey(..)")
     }
+}
+
+/// A text that somebody else wrote, without the stream keys that are in it: people paste them into
+/// names and titles by mistake.
+#[must_use]
+pub fn redacted(text: &str) -> String {
+    let mut redacted = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(PREFIX) {
+        let (before, from) = rest.split_at(at);
+        redacted.push_str(before);
+        let is_key = from
+            .get(..LENGTH)
+            .is_some_and(|key| StreamKey::parse(key).is_ok());
+        let (kept, skipped) = if is_key {
+            (REDACTED, LENGTH)
+        } else {
+            (PREFIX, PREFIX.len())
+        };
+        redacted.push_str(kept);
+        rest = &from[skipped..];
+    }
+    redacted + rest
 }
 
 fn digit(value: u32) -> char {
@@ -259,6 +284,19 @@ mod tests {
         let there = Fingerprint::of(key.expose(), &FingerprintSecret::new([2; 32]));
         assert_eq!(here.to_string().len(), 8);
         assert_ne!(here, there);
+    }
+
+    #[test]
+    fn keys_are_taken_out_of_texts_and_nothing_else_is() {
+        let key = key_from(3);
+        let key = key.expose();
+        let text = format!("live{key} \u{e4}{key}{key}live: live and kicking");
+        assert_eq!(
+            redacted(&text),
+            "live(stream key) \u{e4}(stream key)(stream key)live: live and kicking"
+        );
+        let mistyped = key.replace(&key[39..], "-");
+        assert_eq!(redacted(&mistyped), mistyped);
     }
 
     proptest! {

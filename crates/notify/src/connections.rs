@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::UserId;
+use domain::{Timestamp, UserId};
 use moka::Expiry;
 use moka::future::Cache;
-use store::Store;
+use store::{Connection, Store};
 
 use crate::Reach;
 
@@ -21,11 +21,11 @@ const MAX_LISTS: u64 = 10_000;
 /// How long a list is kept.
 struct Age;
 
-impl Expiry<UserId, Arc<[String]>> for Age {
+impl Expiry<UserId, Arc<[Connection]>> for Age {
     fn expire_after_create(
         &self,
         _: &UserId,
-        list: &Arc<[String]>,
+        list: &Arc<[Connection]>,
         _: Instant,
     ) -> Option<Duration> {
         Some(if list.is_empty() {
@@ -38,7 +38,7 @@ impl Expiry<UserId, Arc<[String]>> for Age {
     fn expire_after_update(
         &self,
         user_id: &UserId,
-        list: &Arc<[String]>,
+        list: &Arc<[Connection]>,
         now: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
@@ -50,7 +50,7 @@ impl Expiry<UserId, Arc<[String]>> for Age {
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
     store: Store,
-    recent: Cache<UserId, Arc<[String]>>,
+    recent: Cache<UserId, Arc<[Connection]>>,
 }
 
 impl Connections {
@@ -64,24 +64,30 @@ impl Connections {
         }
     }
 
-    /// A user's connections; None, and a line in the log, where they cannot be read.
-    pub(crate) async fn of(&self, user_id: &UserId, reach: Reach) -> Option<Arc<[String]>> {
+    /// A user's connections; None, and a line in the log, where they cannot be read. Some of a list
+    /// that was kept may have expired by `now`.
+    pub(crate) async fn of(
+        &self,
+        user_id: &UserId,
+        reach: Reach,
+        now: Timestamp,
+    ) -> Option<Arc<[Connection]>> {
         match reach {
             Reach::Fresh => {
-                let listed = self.listed(user_id).await?;
+                let listed = self.listed(user_id, now).await?;
                 let kept = Arc::clone(&listed);
                 self.recent.insert(user_id.clone(), kept).await;
                 Some(listed)
             }
             Reach::Recent => {
-                let list = self.listed(user_id);
+                let list = self.listed(user_id, now);
                 self.recent.optionally_get_with_by_ref(user_id, list).await
             }
         }
     }
 
-    async fn listed(&self, user_id: &UserId) -> Option<Arc<[String]>> {
-        match self.store.connections_of(user_id).await {
+    async fn listed(&self, user_id: &UserId, now: Timestamp) -> Option<Arc<[Connection]>> {
+        match self.store.connections_of(user_id, now).await {
             Ok(connections) => Some(connections.into()),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);

@@ -7,7 +7,7 @@
 //! Invariants:
 //! - A push takes at most [`PUSH_TIMEOUT`], and a process has at most [`MAX_POSTS`] posts under way:
 //!   a dashboard that does not read cannot hold up anybody else's.
-//! - A connection that the gateway calls gone is forgotten.
+//! - A connection that the gateway calls gone is forgotten, and one that has expired is sent nothing.
 //! - Nothing larger than [`contract::websocket::MAX_MESSAGE_BYTES`] is sent.
 //!
 //! Absent on purpose: queues and repetition. An old status is of no use; messages carry the order
@@ -25,7 +25,7 @@ use aws_sdk_apigatewaymanagement::config::timeout::TimeoutConfig;
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 use connections::Connections;
 use contract::websocket::{MAX_MESSAGE_BYTES, ServerMessage};
-use domain::UserId;
+use domain::{Timestamp, UserId};
 use futures_util::{StreamExt as _, stream};
 pub use post::Error;
 use store::Store;
@@ -84,22 +84,29 @@ impl Notifier {
         }
     }
 
-    /// Sends a message to every dashboard of a user. Trouble is logged, and counted in the answer
-    /// where the connections are known.
-    pub async fn push(&self, user_id: &UserId, message: &ServerMessage, reach: Reach) -> Pushed {
+    /// Sends a message to every dashboard of a user whose connection has not expired at `now`.
+    /// Trouble is logged, and counted in the answer where the connections are known.
+    pub async fn push(
+        &self,
+        user_id: &UserId,
+        message: &ServerMessage,
+        reach: Reach,
+        now: Timestamp,
+    ) -> Pushed {
         let deadline = tokio::time::Instant::now() + PUSH_TIMEOUT;
         let Some(bytes) = encode(message) else {
             return Pushed::default();
         };
-        let listed = tokio::time::timeout_at(deadline, self.connections.of(user_id, reach)).await;
-        let Ok(Some(connections)) = listed else {
+        let list = self.connections.of(user_id, reach, now);
+        let Ok(Some(connections)) = tokio::time::timeout_at(deadline, list).await else {
             return Pushed::default();
         };
         // Collected first: a stream that holds the closure would make this future unfit for spawning.
         let posts: Vec<_> = connections
             .iter()
-            .map(|connection_id| {
-                let posted = self.post_to(user_id, connection_id, bytes.clone());
+            .filter(|connection| connection.expires_at > now)
+            .map(|connection| {
+                let posted = self.post_to(user_id, &connection.id, bytes.clone());
                 tokio::time::timeout_at(deadline, posted)
             })
             .collect();
@@ -141,6 +148,19 @@ impl Notifier {
     pub async fn post(&self, connection_id: &str, message: &ServerMessage) -> Result<(), Error> {
         let bytes = encode(message).ok_or(Error::TooLarge)?;
         self.post_bytes(connection_id, bytes).await
+    }
+
+    /// Closes a connection. One that is gone already counts as closed.
+    ///
+    /// # Errors
+    /// [`Error::Failed`].
+    pub async fn close(&self, connection_id: &str) -> Result<(), Error> {
+        let request = self.management.delete_connection();
+        let closed = request.connection_id(connection_id).send().await;
+        match closed.map_err(|error| Error::of(&error)) {
+            Ok(_) | Err(Error::Gone) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn post_bytes(&self, connection_id: &str, bytes: Blob) -> Result<(), Error> {

@@ -1,11 +1,13 @@
-//! Why a post fails.
+//! Why a post, or the closing of a connection, fails.
 
 use aws_sdk_apigatewaymanagement::config::http::HttpResponse;
-use aws_sdk_apigatewaymanagement::error::{ProvideErrorMetadata as _, SdkError};
-use aws_sdk_apigatewaymanagement::operation::post_to_connection::PostToConnectionError;
+use aws_sdk_apigatewaymanagement::error::{ProvideErrorMetadata, SdkError};
 
 /// HTTP status of a connection that is no more.
 const GONE: u16 = 410;
+
+/// Code of a connection that is no more.
+const GONE_CODE: &str = "GoneException";
 
 /// Why one message did not reach one connection.
 #[derive(Debug, thiserror::Error)]
@@ -22,14 +24,14 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn of(error: &SdkError<PostToConnectionError, HttpResponse>) -> Self {
+    pub(crate) fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
         match error {
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
-                if status == GONE || answer.err().is_gone_exception() {
+                let code = answer.err().code().unwrap_or("no code");
+                if status == GONE || code == GONE_CODE {
                     return Self::Gone;
                 }
-                let code = answer.err().code().unwrap_or("no code");
                 Self::Failed(format!("{code} (status {status})"))
             }
             SdkError::TimeoutError(_) => Self::Failed("timed out".into()),

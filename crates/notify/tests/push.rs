@@ -13,9 +13,10 @@ use axum::routing::post;
 use contract::websocket::{MAX_MESSAGE_BYTES, ServerMessage};
 use domain::{Timestamp, UserId};
 use notify::{Error, MAX_POSTS_OF_A_PUSH, Notifier, POST_TIMEOUT, PUSH_TIMEOUT, Pushed, Reach};
-use store::Store;
+use store::{Connection, Store};
 use tokio::net::TcpListener;
 
+const SECOND: Duration = Duration::from_secs(1);
 /// Room for a busy machine above a bound that is promised.
 const SLACK: Duration = Duration::from_secs(3);
 
@@ -26,6 +27,7 @@ struct Gateway(Arc<Mutex<Seen>>);
 #[derive(Default)]
 struct Seen {
     messages: BTreeMap<String, Vec<String>>,
+    closed: Vec<String>,
     under_way: usize,
     most: usize,
 }
@@ -70,6 +72,17 @@ async fn take(State(gateway): State<Gateway>, Path(id): Path<String>, body: Stri
     StatusCode::OK.into_response()
 }
 
+async fn close(State(gateway): State<Gateway>, Path(id): Path<String>) -> StatusCode {
+    if id.starts_with("gone") {
+        return StatusCode::GONE;
+    }
+    if id.starts_with("broken") {
+        return StatusCode::INTERNAL_SERVER_ERROR;
+    }
+    gateway.seen(|seen| seen.closed.push(id));
+    StatusCode::NO_CONTENT
+}
+
 struct Stage {
     gateway: Gateway,
     notifier: Notifier,
@@ -101,7 +114,7 @@ async fn store() -> Store {
 async fn stage(connections: &[&str]) -> Stage {
     let gateway = Gateway::default();
     let routes = Router::new()
-        .route("/dev/@connections/{id}", post(take))
+        .route("/dev/@connections/{id}", post(take).delete(close))
         .with_state(gateway.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/dev", listener.local_addr().expect("bound"));
@@ -122,10 +135,27 @@ fn owner() -> UserId {
     UserId::parse("owner").expect("valid")
 }
 
+const NOW: Timestamp = Timestamp::from_millis(1_900_000_000_000);
+const LATER: Timestamp = Timestamp::from_millis(1_900_000_060_000);
+
 async fn add(store: &Store, connection_id: &str) {
-    let until = Timestamp::from_millis(4_000_000_000_000);
-    let added = store.add_connection(&owner(), connection_id, until).await;
-    added.expect("added");
+    add_until(store, owner(), connection_id, LATER).await;
+}
+
+async fn add_until(store: &Store, user_id: UserId, id: &str, expires_at: Timestamp) {
+    let connection = Connection {
+        id: id.to_owned(),
+        user_id,
+        expires_at,
+    };
+    store.add_connection(&connection).await.expect("added");
+}
+
+/// The owner's connections that are left.
+async fn left(store: &Store) -> Vec<String> {
+    let listed = store.connections_of(&owner(), NOW).await;
+    let left = listed.expect("read").into_iter();
+    left.map(|connection| connection.id).collect()
 }
 
 fn pushed(sent: usize, gone: usize, failed: usize) -> Pushed {
@@ -136,12 +166,10 @@ fn pushed(sent: usize, gone: usize, failed: usize) -> Pushed {
 async fn a_push_reaches_every_dashboard_of_its_user_and_nobody_elses() {
     let stage = stage(&["L0SM9cOFvHcCIhw=", "b"]).await;
     let stranger = UserId::parse("stranger").expect("valid");
-    let until = Timestamp::from_millis(4_000_000_000_000);
-    let added = stage.store.add_connection(&stranger, "c", until).await;
-    added.expect("added");
+    add_until(&stage.store, stranger, "c", LATER).await;
     let done = stage
         .notifier
-        .push(&owner(), &ServerMessage::Pong, Reach::Fresh)
+        .push(&owner(), &ServerMessage::Pong, Reach::Fresh, NOW)
         .await;
     assert_eq!(done, pushed(2, 0, 0));
     let bodies = stage.gateway.seen(|seen| seen.messages.clone());
@@ -159,12 +187,42 @@ async fn a_connection_that_is_gone_is_forgotten() {
     ] {
         let done = stage
             .notifier
-            .push(&owner(), &ServerMessage::Pong, reach)
+            .push(&owner(), &ServerMessage::Pong, reach, NOW)
             .await;
         assert_eq!(done, expected, "{reach:?}");
     }
-    let left = stage.store.connections_of(&owner()).await;
-    assert_eq!(left.expect("read"), ["here"]);
+    assert_eq!(left(&stage.store).await, ["here"]);
+}
+
+#[tokio::test]
+async fn nothing_is_pushed_to_a_connection_from_its_end_on() {
+    let stage = stage(&["long"]).await;
+    let (before, end) = (Timestamp::from_millis(NOW.millis() + 999), NOW + SECOND);
+    add_until(&stage.store, owner(), "short", end).await;
+    let push = async |reach, now| {
+        stage
+            .notifier
+            .push(&owner(), &ServerMessage::Pong, reach, now)
+            .await
+    };
+    assert_eq!(push(Reach::Fresh, before).await, pushed(2, 0, 0));
+    // Neither by a list that was read before, nor by one that is read now.
+    assert_eq!(push(Reach::Recent, end).await, pushed(1, 0, 0));
+    assert_eq!(push(Reach::Fresh, end).await, pushed(1, 0, 0));
+    assert_eq!(push(Reach::Fresh, LATER).await, pushed(0, 0, 0));
+    assert_eq!(stage.gateway.received()["short"], 1);
+}
+
+#[tokio::test]
+async fn a_connection_is_closed_once_and_one_that_is_gone_counts_as_closed() {
+    let stage = stage(&[]).await;
+    for id in ["L0SM9cOFvHcCIhw=", "gone"] {
+        stage.notifier.close(id).await.expect("closed");
+    }
+    let failed = stage.notifier.close("broken").await;
+    assert!(matches!(failed, Err(Error::Failed(_))), "{failed:?}");
+    let closed = stage.gateway.seen(|seen| seen.closed.clone());
+    assert_eq!(closed, ["L0SM9cOFvHcCIhw="]);
 }
 
 #[tokio::test]
@@ -173,13 +231,12 @@ async fn a_dashboard_that_hangs_or_fails_costs_a_bounded_wait_and_is_kept() {
     let began = Instant::now();
     let done = stage
         .notifier
-        .push(&owner(), &ServerMessage::Pong, Reach::Fresh)
+        .push(&owner(), &ServerMessage::Pong, Reach::Fresh, NOW)
         .await;
     let took = began.elapsed();
     assert_eq!(done, pushed(1, 0, 2));
     assert!(took < POST_TIMEOUT + SLACK, "{took:?}");
-    let left = stage.store.connections_of(&owner()).await;
-    assert_eq!(left.expect("read").len(), 3);
+    assert_eq!(left(&stage.store).await.len(), 3);
 }
 
 #[tokio::test]
@@ -190,7 +247,7 @@ async fn many_dashboards_that_hang_end_with_the_push_and_never_crowd_the_gateway
     let began = Instant::now();
     let done = stage
         .notifier
-        .push(&owner(), &ServerMessage::Pong, Reach::Fresh)
+        .push(&owner(), &ServerMessage::Pong, Reach::Fresh, NOW)
         .await;
     let took = began.elapsed();
     assert_eq!(done, pushed(0, 0, 80));
@@ -204,7 +261,7 @@ async fn one_push_has_a_bounded_number_of_posts_under_way() {
     let stage = stage(&names).await;
     let done = stage
         .notifier
-        .push(&owner(), &ServerMessage::Pong, Reach::Fresh)
+        .push(&owner(), &ServerMessage::Pong, Reach::Fresh, NOW)
         .await;
     assert_eq!(done, pushed(90, 0, 0));
     let most = stage.gateway.seen(|seen| seen.most);
@@ -217,7 +274,7 @@ async fn samples_go_by_a_list_that_a_fresh_push_renews() {
     let push = async |reach| {
         stage
             .notifier
-            .push(&owner(), &ServerMessage::Pong, reach)
+            .push(&owner(), &ServerMessage::Pong, reach, NOW)
             .await
     };
     assert_eq!(push(Reach::Recent).await, pushed(1, 0, 0));
@@ -246,7 +303,10 @@ async fn a_message_that_is_too_large_is_not_sent() {
         detail: "x".repeat(bytes - r#"{"type":"error","code":"","detail":""}"#.len()),
     };
     let large = of_size(MAX_MESSAGE_BYTES + 1);
-    let done = stage.notifier.push(&owner(), &large, Reach::Fresh).await;
+    let done = stage
+        .notifier
+        .push(&owner(), &large, Reach::Fresh, NOW)
+        .await;
     assert_eq!(done, Pushed::default());
     let posted = stage.notifier.post("here", &large).await;
     assert!(matches!(posted, Err(Error::TooLarge)), "{posted:?}");
@@ -282,14 +342,16 @@ async fn a_gateway_or_a_store_that_is_away_fails_nobody() {
     add(&with_connection, "here").await;
     let no_gateway = Notifier::new(notify::client(&sdk(None), &nowhere), with_connection);
     let done = no_gateway
-        .push(&owner(), &ServerMessage::Pong, Reach::Fresh)
+        .push(&owner(), &ServerMessage::Pong, Reach::Fresh, NOW)
         .await;
     assert_eq!(done, pushed(0, 0, 1));
     let config = store::client::config_for(&sdk(Some(&nowhere))).build();
     let no_store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "");
     let no_store = Notifier::new(notify::client(&sdk(None), &nowhere), no_store);
     for reach in [Reach::Fresh, Reach::Recent] {
-        let done = no_store.push(&owner(), &ServerMessage::Pong, reach).await;
+        let done = no_store
+            .push(&owner(), &ServerMessage::Pong, reach, NOW)
+            .await;
         assert_eq!(done, Pushed::default());
     }
 }

@@ -13,11 +13,12 @@ use crate::call::Outcome;
 use crate::change::Change;
 use crate::cursor::List;
 use crate::item::{
-    Attributes, PURGE_AT, Reader, SK, channel_partition, composite_key, moment, purge_at, text,
+    Attributes, PK, PURGE_AT, Reader, SK, channel_partition, composite_key, moment, purge_at, text,
 };
 use crate::schema::Table;
 use crate::{Error, Page, Store};
 
+const CHANNEL: &str = "CH#";
 const REASON: &str = "reason";
 const DETAIL: &str = "detail";
 const IP_ADDRESS: &str = "ipAddress";
@@ -92,6 +93,13 @@ impl Store {
             cursor: page.cursor,
         })
     }
+}
+
+/// Reads a record with the channel that it is of.
+pub(crate) fn read_image(attributes: &Attributes) -> Result<(ChannelId, RefusedAttempt), Error> {
+    let reader = Reader::new(Table::Attempts, attributes);
+    let channel_id = reader.after(PK, CHANNEL, ChannelId::parse)?;
+    Ok((channel_id, read(attributes)?))
 }
 
 fn read(attributes: &Attributes) -> Result<RefusedAttempt, Error> {

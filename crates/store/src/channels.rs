@@ -6,11 +6,12 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use domain::channel::Channel;
+use domain::event::{Event, What};
+use domain::id::time_ordered;
 use domain::limits::parse_networks;
 use domain::session::Resolution;
-use domain::{ChannelId, Limits, UserId};
+use domain::{ChannelId, Limits, Timestamp, UserId};
 
-use crate::call::Outcome;
 use crate::change::Change;
 use crate::cursor::List;
 use crate::item::{
@@ -38,6 +39,7 @@ pub(crate) const KEY_VERSION: &str = "keyVersion";
 pub(crate) const KEY_CREATED_AT: &str = "keyCreatedAt";
 pub(crate) const KEY_PUBLIC_ID: &str = "keyPublicId";
 pub(crate) const KEY_HASH: &str = "keyHash";
+pub(crate) const KEY_RETIRED_AT: &str = "keyRetiredAt";
 pub(crate) const PREVIOUS_KEY_HASH: &str = "previousKeyHash";
 const CHANNEL: &str = "CH#";
 
@@ -142,9 +144,9 @@ impl Store {
         Ok(found)
     }
 
-    /// Changes what the owner may set: name, grace and limits of `new`. Everything else of it is
-    /// ignored. Where the limits change, so does the gate, in the same transaction; its new
-    /// `auth_version` is returned, which is to be announced.
+    /// Changes what the owner may set: name, grace and limits of `new`, and puts on record that it was
+    /// done. Everything else of it is ignored. Where the limits change, so does the gate, in the same
+    /// transaction; its new `auth_version` is returned, which is to be announced.
     ///
     /// # Errors
     /// [`Error::Conflict`] where one of them is no longer what was `seen`, or the channel is gone.
@@ -153,26 +155,44 @@ impl Store {
         &self,
         seen: &Channel,
         new: &Channel,
+        now: Timestamp,
     ) -> Result<Option<u64>, Error> {
         let change = changed_settings(seen, new);
+        let changed = Event {
+            channel_id: seen.id.clone(),
+            id: format!("settings.{}", time_ordered(now, rand::random())),
+            at: now,
+            what: What::SettingsChanged {
+                settings: seen.settings_changed_in(new),
+            },
+        };
         if seen.limits != new.limits {
-            return self.update_with_gate(new, &change).await.map(Some);
+            let updated = self.update_with_gate(new, &change, &changed);
+            return updated.await.map(Some);
         }
-        let key = meta_key(&seen.id);
-        match self.update(Table::Channels, key, &change).await? {
-            Outcome::Done(_) => Ok(None),
-            Outcome::Failed(Some(found)) if has_settings_of(&read(&found)?, new) => Ok(None),
-            Outcome::Failed(_) => Err(Error::Conflict),
+        let items = vec![
+            self.transact_update(Table::Channels, meta_key(&seen.id), &change)?,
+            self.transact_audit(&changed)?,
+        ];
+        match self.transact(items).await? {
+            Transacted::Done => Ok(None),
+            Transacted::Failed(_) => self.updated_already(new).await.map(|_| None),
         }
     }
 
-    async fn update_with_gate(&self, new: &Channel, change: &Change) -> Result<u64, Error> {
+    async fn update_with_gate(
+        &self,
+        new: &Channel,
+        change: &Change,
+        changed: &Event,
+    ) -> Result<u64, Error> {
         for _ in 0..MAX_GATE_TRIES {
             let gate = self.gate(&new.id).await?;
             let bumped = bumped_gate(&gate, None);
             let items = vec![
                 self.transact_update(Table::Channels, meta_key(&new.id), change)?,
                 self.transact_update(Table::Channels, gate_key(&new.id), &bumped)?,
+                self.transact_audit(changed)?,
             ];
             match self.transact(items).await? {
                 Transacted::Done => return Ok(gate.auth_version + 1),
@@ -304,6 +324,7 @@ fn write(channel: &Channel) -> Attributes {
         .set_some(KEY_CREATED_AT, channel.key_created_at.map(moment))
         .set_some(KEY_PUBLIC_ID, channel.key_public_id.as_ref().map(text))
         .set_some(KEY_HASH, channel.key_hash.as_ref().map(text))
+        .set_some(KEY_RETIRED_AT, channel.key_retired_at.map(moment))
         .set_some(
             PREVIOUS_KEY_HASH,
             channel.previous_key_hash.as_ref().map(text),
@@ -327,6 +348,7 @@ fn read(attributes: &Attributes) -> Result<Channel, Error> {
         key_created_at: reader.some_moment(KEY_CREATED_AT)?,
         key_public_id: reader.some_text(KEY_PUBLIC_ID)?.map(str::to_owned),
         key_hash: reader.some_text(KEY_HASH)?.map(str::to_owned),
+        key_retired_at: reader.some_moment(KEY_RETIRED_AT)?,
         previous_key_hash: reader.some_text(PREVIOUS_KEY_HASH)?.map(str::to_owned),
     })
 }

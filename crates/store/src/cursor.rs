@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::item::{Attributes, PK, Reader, SK, composite_key, text};
+use crate::item::{Attributes, PK, Reader, SK, composite_key, numbered_key, text};
 use crate::schema::Table;
 use crate::{MAX_PAGE, Page, Store};
 
@@ -28,6 +28,18 @@ pub(crate) struct List {
     pub(crate) newest_first: bool,
 }
 
+impl List {
+    /// The key of the entry with this sort key.
+    fn key(&self, sort: String) -> Result<Attributes, Error> {
+        if self.table.is_numbered() {
+            let place = sort.parse().map_err(|_| Error::InvalidCursor)?;
+            Ok(numbered_key(self.partition.as_str(), place))
+        } else {
+            Ok(composite_key(self.partition.as_str(), sort))
+        }
+    }
+}
+
 impl Store {
     /// One page of a list, strongly consistent. `limit` is held between 1 and [`MAX_PAGE`].
     pub(crate) async fn page(
@@ -37,15 +49,14 @@ impl Store {
         cursor: Option<&str>,
     ) -> Result<Page<Attributes>, Error> {
         let limit = limit.clamp(1, MAX_PAGE) as usize;
-        let start = cursor.map(|cursor| decode(&list.partition, cursor));
+        let start = cursor.map(|cursor| list.key(decode(&list.partition, cursor)?));
         let start = start.transpose()?;
-        let start = start.map(|sort| composite_key(list.partition.as_str(), sort));
         let mut items = self.entries(list, limit + 1, start).await?;
         let more = items.len() > limit;
         items.truncate(limit);
         let last = items.last().filter(|_| more);
         let cursor = last
-            .map(|item| Reader::new(list.table, item).text(SK))
+            .map(|item| Reader::new(list.table, item).sort_key())
             .transpose()?
             .map(|sort| encode(&list.partition, sort));
         Ok(Page { items, cursor })

@@ -57,6 +57,14 @@ pub(crate) fn composite_key(partition: impl Into<String>, sort: impl Into<String
     ])
 }
 
+/// A key of two parts, of a table that sorts by a number.
+pub(crate) fn numbered_key(partition: impl Into<String>, place: u64) -> Attributes {
+    HashMap::from([
+        (PK.to_owned(), text(partition)),
+        (SK.to_owned(), number(place)),
+    ])
+}
+
 /// Builds an item.
 #[derive(Debug, Default)]
 pub(crate) struct Writer(Attributes);
@@ -113,6 +121,14 @@ impl<'a> Reader<'a> {
             None => Ok(None),
             Some(AttributeValue::S(value)) => Ok(Some(value)),
             Some(_) => Err(self.corrupt(name)),
+        }
+    }
+
+    /// Its sort key, as a cursor keeps it.
+    pub(crate) fn sort_key(&self) -> Result<&'a str, Error> {
+        match self.attributes.get(SK) {
+            Some(AttributeValue::S(value) | AttributeValue::N(value)) => Ok(value),
+            _ => Err(self.corrupt(SK)),
         }
     }
 

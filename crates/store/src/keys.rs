@@ -3,17 +3,20 @@
 //!
 //! A key is found by the hash of what was presented, never through an index. At most two keys of a
 //! channel are valid. One that was retired stays, so that a refusal of it can be shown to its owner.
-//! Every change of a key bumps the gate's `auth_version` in the same transaction.
+//! Every change of a key bumps the gate's `auth_version` in the same transaction, and every change of
+//! a key or a gate is put on record in it.
 
 use std::fmt;
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::channel::{Channel, Gate, Key};
+use domain::event::{Event, What};
 use domain::{ChannelId, StreamKeyHash, Timestamp, UserId};
 
-use crate::call::Outcome;
 use crate::change::Change;
 use crate::channels::{
-    KEY_CREATED_AT, KEY_HASH, KEY_PUBLIC_ID, KEY_VERSION, PREVIOUS_KEY_HASH, USER_ID, meta_key,
+    KEY_CREATED_AT, KEY_HASH, KEY_PUBLIC_ID, KEY_RETIRED_AT, KEY_VERSION, PREVIOUS_KEY_HASH,
+    USER_ID, meta_key,
 };
 use crate::item::{
     Attributes, PK, Reader, Writer, bytes, channel_partition, composite_key, moment, number, text,
@@ -138,38 +141,115 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Conflict`] where there is no such channel. [`Error::Unavailable`].
-    pub async fn hold(&self, channel_id: &ChannelId, until: Timestamp) -> Result<u64, Error> {
+    pub async fn hold(
+        &self,
+        channel_id: &ChannelId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
         let held = |change: Change, next| {
             change
                 .set(HOLD_UNTIL, moment(until))
                 .set(CUT_BEFORE, number(next))
         };
-        self.change_gate(channel_id, held).await
+        self.change_gate(channel_id, held, &What::Held { until }, now)
+            .await
     }
 
     /// Lifts a hold; returns the gate's new `auth_version`, which is to be announced.
     ///
     /// # Errors
     /// [`Error::Conflict`] where there is no such channel. [`Error::Unavailable`].
-    pub async fn lift_hold(&self, channel_id: &ChannelId) -> Result<u64, Error> {
-        self.change_gate(channel_id, |change, _| change.remove(HOLD_UNTIL))
+    pub async fn lift_hold(&self, channel_id: &ChannelId, now: Timestamp) -> Result<u64, Error> {
+        let lifted = |change: Change, _| change.remove(HOLD_UNTIL);
+        self.change_gate(channel_id, lifted, &What::HoldLifted, now)
             .await
     }
 
-    /// Changes a gate under its next version. May be repeated: a version that was skipped harms
-    /// nobody.
+    /// Ends a key for good because it was reported, whether it is a channel's current one or inside its
+    /// overlap, and puts the report on record; a running session goes on. Returns the gate's new `auth_version`, which is to be announced; None where
+    /// the key was dead already. May be repeated.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where the channel is gone. [`Error::Unavailable`].
+    pub async fn retire_key(
+        &self,
+        hash: &StreamKeyHash,
+        key: &Key,
+        now: Timestamp,
+    ) -> Result<Option<u64>, Error> {
+        let hash = hash.to_hex();
+        for _ in 0..MAX_GATE_TRIES {
+            let found = self.key_of_hex(&hash).await?;
+            if found.is_none_or(|found| !found.is_valid(now)) {
+                return Ok(None);
+            }
+            let gate = self.gate(&key.channel_id).await?;
+            let channel = self.channel(&key.channel_id).await?;
+            let channel = channel.ok_or(Error::Conflict)?;
+            let items = self.retirement(&channel, &hash, &gate, now)?;
+            if self.transact(items).await? == Transacted::Done {
+                return Ok(Some(gate.auth_version + 1));
+            }
+            // A reset or another report came between: look again.
+        }
+        let trouble = Trouble::new("TransactWriteItems", "the key changes again and again");
+        Err(Error::Unavailable(trouble))
+    }
+
+    /// The writes that end a key. The channel says so where it is its current one, so that a reset
+    /// that has not seen it gives no overlap to a dead key.
+    fn retirement(
+        &self,
+        channel: &Channel,
+        hash: &str,
+        gate: &Gate,
+        now: Timestamp,
+    ) -> Result<Vec<TransactWriteItem>, Error> {
+        let seen = Change::new().when_some(KEY_HASH, channel.key_hash.as_ref().map(text));
+        let meta = if channel.key_hash.as_deref() == Some(hash) {
+            seen.set(KEY_RETIRED_AT, moment(now))
+        } else {
+            seen.set_some(KEY_RETIRED_AT, channel.key_retired_at.map(moment))
+        };
+        let dead = Change::new()
+            .when_present(PK)
+            .set(NOT_AFTER, moment(Timestamp::default()));
+        let reported = gate_changed(&channel.id, gate, What::KeyReported, now);
+        Ok(vec![
+            self.transact_update(Table::Channels, meta_key(&channel.id), &meta)?,
+            self.transact_update(
+                Table::Channels,
+                gate_key(&channel.id),
+                &bumped_gate(gate, None),
+            )?,
+            self.transact_update(Table::Channels, key_key_of_hex(hash), &dead)?,
+            self.transact_audit(&reported)?,
+        ])
+    }
+
+    /// Changes a gate under its next version, and puts on record what was done. May be repeated: a
+    /// version that was skipped harms nobody.
     async fn change_gate(
         &self,
         channel_id: &ChannelId,
         change: impl Fn(Change, u64) -> Change,
+        what: &What,
+        now: Timestamp,
     ) -> Result<u64, Error> {
         for _ in 0..MAX_GATE_TRIES {
             let key = gate_key(channel_id);
             let seen = self.get(Table::Channels, key.clone()).await?;
             let gate = read_gate(&seen.ok_or(Error::Conflict)?)?;
-            let changed = change(bumped_gate(&gate, None), gate.auth_version + 1);
-            if let Outcome::Done(_) = self.update(Table::Channels, key, &changed).await? {
-                return Ok(gate.auth_version + 1);
+            let next = gate.auth_version + 1;
+            let changed = change(bumped_gate(&gate, None), next);
+            let done = gate_changed(channel_id, &gate, what.clone(), now);
+            let items = vec![
+                self.transact_update(Table::Channels, key, &changed)?,
+                self.transact_audit(&done)?,
+            ];
+            if self.transact(items).await? == Transacted::Done {
+                return Ok(next);
             }
         }
         Err(gate_changes_again_and_again())
@@ -243,7 +323,7 @@ impl Store {
         new: &NewKey,
         reset: Option<&Reset>,
         gate: &Gate,
-    ) -> Result<Vec<aws_sdk_dynamodb::types::TransactWriteItem>, Error> {
+    ) -> Result<Vec<TransactWriteItem>, Error> {
         let always = Change::new();
         let unused = Change::new().when_absent(PK);
         let mut items = vec![
@@ -255,13 +335,17 @@ impl Store {
             )?,
             self.transact_put(Table::Channels, write_key(seen, new), &unused)?,
             self.transact_put(Table::Secrets, write_secret(&seen.id, new), &always)?,
+            self.transact_audit(&replaced(seen, new, reset))?,
         ];
         let Some(reset) = reset else {
             return Ok(items);
         };
         // Not as of now: an edge whose clock is behind would let a dead key in for a while.
         let dead = Timestamp::default();
-        let end = reset.overlap_until.unwrap_or(dead);
+        let end = match seen.key_retired_at {
+            Some(_) => dead,
+            None => reset.overlap_until.unwrap_or(dead),
+        };
         for (hash, end) in [
             (&seen.key_hash, end),
             (&self.overlapping(seen, reset.now).await?, dead),
@@ -289,10 +373,35 @@ impl Store {
     }
 }
 
+/// What is put on record of a change of the gate. One channel has one gate of each version.
+fn gate_changed(channel_id: &ChannelId, seen: &Gate, what: What, now: Timestamp) -> Event {
+    Event {
+        channel_id: channel_id.clone(),
+        id: format!("gate.{}", seen.auth_version + 1),
+        at: now,
+        what,
+    }
+}
+
+/// What is put on record of a new key. One channel has one key of each version.
+fn replaced(seen: &Channel, new: &NewKey, reset: Option<&Reset>) -> Event {
+    Event {
+        channel_id: seen.id.clone(),
+        id: format!("key.{}", new.encrypted.version),
+        at: new.created_at,
+        what: reset.map_or(What::KeyGenerated, |reset| What::KeyReset {
+            overlap_until: reset.overlap_until,
+            disconnect_live: reset.disconnect_live,
+        }),
+    }
+}
+
 fn current_key(seen: &Channel, new: &NewKey) -> Change {
     Change::new()
         .when(KEY_VERSION, number(seen.key_version))
         .when_some(KEY_HASH, seen.key_hash.as_ref().map(text))
+        .when_some(KEY_RETIRED_AT, seen.key_retired_at.map(moment))
+        .remove(KEY_RETIRED_AT)
         .set(KEY_VERSION, number(new.encrypted.version))
         .set(KEY_HASH, text(new.hash.to_hex()))
         .set(KEY_PUBLIC_ID, text(&new.public_id))

@@ -25,23 +25,29 @@ mod connections;
 mod cursor;
 mod edges;
 mod error;
+mod event_item;
+mod events;
 mod item;
 mod keys;
 mod live;
+mod requests;
 mod schema;
 mod sessions;
+mod stream;
 mod tickets;
 mod transaction;
 
 use std::sync::Arc;
 
 pub use attempts::RefusedAttempt;
-pub use connections::MAX_CONNECTIONS;
+pub use connections::{Connection, MAX_CONNECTIONS};
 pub use cursor::MAX_CURSOR_BYTES;
 pub use error::{Error, Trouble};
 pub use keys::{EncryptedKey, NewKey, Reset};
+pub use requests::{Begun, KEEP_REQUESTS, REQUEST_ENDS_WITHIN, RepeatableRequest};
 use schema::Tables;
 pub use sessions::SessionEnd;
+pub use stream::StreamChange;
 pub use tickets::Ticket;
 
 /// Most entries on one page of a list, and the most that are asked for at a time.

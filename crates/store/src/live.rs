@@ -121,29 +121,6 @@ impl Store {
             }
         }
     }
-
-    /// Reads a live item from an image of the table's change stream, as a Lambda event carries it:
-    /// `{"pk": {"S": "..."}, "gen": {"N": "3"}, ...}`.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`].
-    pub fn live_image(image: &serde_json::Value) -> Result<Item, Error> {
-        let corrupt = Error::Corrupt {
-            table: Table::Live.name(),
-            what: "image",
-        };
-        let Some(image) = image.as_object() else {
-            return Err(corrupt);
-        };
-        let attributes = image.iter().filter_map(|(name, value)| {
-            let of = |kind: &str| value.get(kind)?.as_str().map(str::to_owned);
-            let value = of("S")
-                .map(AttributeValue::S)
-                .or_else(|| of("N").map(AttributeValue::N))?;
-            Some((name.clone(), value))
-        });
-        read(&attributes.collect())
-    }
 }
 
 fn key(channel_id: &ChannelId) -> Attributes {
@@ -189,8 +166,14 @@ fn change(write: &Write) -> Change {
             now,
             reason,
             ..
-        } => held(ended(*now, *reason), owner, *generation)
-            .when_one_of(STATE, [State::Starting, State::Live].map(state_word)),
+        } => {
+            let end = held(ended(*now, *reason), owner, *generation);
+            if reason.ends(State::Live) {
+                end.when_one_of(STATE, [State::Starting, State::Live].map(state_word))
+            } else {
+                end.when(STATE, state_word(State::Starting))
+            }
+        }
     }
 }
 
@@ -256,7 +239,7 @@ fn channel_id(reader: Reader<'_>) -> Result<ChannelId, Error> {
     reader.after(PK, LOCK, ChannelId::parse)
 }
 
-fn read(attributes: &Attributes) -> Result<Item, Error> {
+pub(crate) fn read(attributes: &Attributes) -> Result<Item, Error> {
     let reader = Reader::new(Table::Live, attributes);
     Ok(Item {
         channel_id: channel_id(reader)?,

@@ -30,6 +30,7 @@ pub(crate) enum Table {
     Secrets,
     Sessions,
     Attempts,
+    Audit,
     Events,
     Connections,
     Tickets,
@@ -37,13 +38,14 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Live,
         Self::Edges,
         Self::Channels,
         Self::Secrets,
         Self::Sessions,
         Self::Attempts,
+        Self::Audit,
         Self::Events,
         Self::Connections,
         Self::Tickets,
@@ -59,6 +61,7 @@ impl Table {
             Self::Secrets => "secrets",
             Self::Sessions => "sessions",
             Self::Attempts => "attempts",
+            Self::Audit => "audit",
             Self::Events => "events",
             Self::Connections => "connections",
             Self::Tickets => "tickets",
@@ -74,18 +77,33 @@ impl Table {
             Self::Live | Self::Tickets | Self::Idempotency => (PK, None),
             // Events have a gap-free number, which must not sort as text.
             Self::Events => (PK, Some((SK, ScalarAttributeType::N))),
-            Self::Channels | Self::Sessions | Self::Attempts | Self::Connections => {
+            Self::Channels | Self::Sessions | Self::Attempts | Self::Audit | Self::Connections => {
                 (PK, Some((SK, ScalarAttributeType::S)))
             }
         }
     }
 
-    /// Whether its items expire.
+    /// Whether its items sort by a number.
+    pub(crate) const fn is_numbered(self) -> bool {
+        matches!(self, Self::Events)
+    }
+
+    /// Whether its items expire, or some of them.
     const fn expires(self) -> bool {
         matches!(
             self,
-            Self::Attempts | Self::Connections | Self::Tickets | Self::Idempotency
+            Self::Attempts
+                | Self::Audit
+                | Self::Events
+                | Self::Connections
+                | Self::Tickets
+                | Self::Idempotency
         )
+    }
+
+    /// Whether what is written to it is told to `status-fanout`.
+    pub(crate) const fn has_stream(self) -> bool {
+        matches!(self, Self::Live | Self::Attempts | Self::Audit)
     }
 }
 
@@ -118,7 +136,11 @@ impl Store {
             self.create_table(table).await?;
         }
         for table in Table::ALL {
-            self.wait_until_ready(table).await?;
+            let has_stream = self.wait_until_ready(table).await?;
+            if table.has_stream() && !has_stream {
+                self.enable_stream(table).await?;
+                self.wait_until_ready(table).await?;
+            }
             if table.expires() {
                 self.enable_expiry(table).await?;
             }
@@ -143,8 +165,10 @@ impl Store {
         if table == Table::Live {
             request = request
                 .attribute_definitions(definition(live::OWNER, ScalarAttributeType::S)?)
-                .global_secondary_indexes(by_owner()?)
-                .stream_specification(both_images()?);
+                .global_secondary_indexes(by_owner()?);
+        }
+        if table.has_stream() {
+            request = request.stream_specification(both_images()?);
         }
         match request.send().await {
             Ok(_) => Ok(()),
@@ -153,19 +177,33 @@ impl Store {
         }
     }
 
-    async fn wait_until_ready(&self, table: Table) -> Result<(), Error> {
+    /// Whether it has a change stream, once it is ready.
+    async fn wait_until_ready(&self, table: Table) -> Result<bool, Error> {
         for _ in 0..READY_POLLS {
             let request = self.client.describe_table();
             let answer = request.table_name(self.tables.name(table)).send().await;
             let described = answer.map_err(|error| Error::of("DescribeTable", &error))?;
-            let status = described.table.and_then(|table| table.table_status);
-            if status == Some(TableStatus::Active) {
-                return Ok(());
+            let active = described
+                .table
+                .filter(|table| table.table_status == Some(TableStatus::Active));
+            if let Some(table) = active {
+                let stream = table.stream_specification;
+                return Ok(stream.is_some_and(|stream| stream.stream_enabled));
             }
             tokio::time::sleep(READY_POLL).await;
         }
         let trouble = Trouble::new("DescribeTable", format!("{} not ready", table.name()));
         Err(Error::Unavailable(trouble))
+    }
+
+    /// For a table that an earlier release made without one.
+    async fn enable_stream(&self, table: Table) -> Result<(), Error> {
+        let request = self.client.update_table();
+        let request = request.table_name(self.tables.name(table));
+        let answer = request.stream_specification(both_images()?).send().await;
+        answer
+            .map(|_| ())
+            .map_err(|error| Error::of("UpdateTable", &error))
     }
 
     async fn enable_expiry(&self, table: Table) -> Result<(), Error> {

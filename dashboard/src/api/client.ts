@@ -5,7 +5,9 @@
 import { Failure } from "./failure";
 import type {
   Channel,
+  ChannelEvent,
   Config,
+  Hold,
   IngestEndpoint,
   MaskedStreamCredential,
   Page,
@@ -17,6 +19,8 @@ import type {
 
 /** Longest wait for an answer, in milliseconds: above the API's own bound of a few seconds. */
 export const ANSWER_WITHIN_MS = 10_000;
+/** Events asked for at a time. */
+export const EVENTS_PER_PAGE = 50;
 /** Sessions asked for at a time: what fits on a screen. */
 export const SESSIONS_PER_PAGE = 10;
 
@@ -57,6 +61,14 @@ export class Api {
     return this.#call("POST", `${channelPath(channelId)}/stream-key/reveal`);
   }
 
+  disconnect(channelId: string, holdSeconds: number): Promise<Hold> {
+    return this.#call("POST", `${channelPath(channelId)}/disconnect`, { holdSeconds });
+  }
+
+  liftHold(channelId: string): Promise<null> {
+    return this.#call("DELETE", `${channelPath(channelId)}/hold`);
+  }
+
   async ingestEndpoints(): Promise<IngestEndpoint[]> {
     const answer = await this.#call<Page<IngestEndpoint> | IngestEndpoint[]>(
       "GET",
@@ -69,6 +81,20 @@ export class Api {
     const query = new URLSearchParams({ limit: String(SESSIONS_PER_PAGE) });
     if (cursor !== undefined) query.set("cursor", cursor);
     return this.#call("GET", `${channelPath(channelId)}/sessions?${query}`);
+  }
+
+  /** The newest events, newest first. */
+  async newestEvents(channelId: string): Promise<ChannelEvent[]> {
+    const query = `limit=${EVENTS_PER_PAGE}`;
+    const page = await this.#call<Page<ChannelEvent>>("GET", `${eventsPath(channelId)}?${query}`);
+    return page.items;
+  }
+
+  /** What comes after an event, oldest first; empty where nothing does. */
+  async eventsAfter(channelId: string, number: number): Promise<ChannelEvent[]> {
+    const query = `limit=${EVENTS_PER_PAGE}&after=${number}`;
+    const page = await this.#call<Page<ChannelEvent>>("GET", `${eventsPath(channelId)}?${query}`);
+    return page.items;
   }
 
   async websocketTicket(): Promise<string> {
@@ -119,6 +145,10 @@ async function call<T>(method: string, url: string, { body, token }: Request): P
   const content: unknown = await answer.json().catch(() => null);
   if (!answer.ok) throw Failure.fromAnswer(answer.status, content);
   return content as T;
+}
+
+function eventsPath(channelId: string): string {
+  return `${channelPath(channelId)}/events`;
 }
 
 function channelPath(channelId: string): string {

@@ -15,6 +15,7 @@ export interface Channel {
   lastLiveAt: string | null;
   ingestServerId: string | null;
   hasStreamKey: boolean;
+  holdUntil: string | null;
 }
 
 export interface Page<T> {
@@ -29,6 +30,13 @@ export interface MaskedStreamCredential {
   maskedKey: string;
   ingestUrl: string;
   createdAt: string;
+  /** When it was reported as leaked: it starts no stream any more. */
+  retiredAt: string | null;
+}
+
+export interface Hold {
+  channelId: string;
+  holdUntil: string;
 }
 
 export interface StreamCredential {
@@ -106,8 +114,40 @@ export interface Refused {
   detail: string;
   ipAddress: string;
   encoder: string | null;
+  /** Seconds after `at` until the encoder tries again by itself; null: it does not, or nobody knows. */
+  retryAfterSeconds: number | null;
   at: string;
 }
+
+/** What happened to a channel. Its numbers begin at 1 and have no gap; an id is told once. */
+export type ChannelEvent = {
+  number: number;
+  id: string;
+  channelId: string;
+  at: string;
+} & EventKind;
+
+export type EventKind =
+  | {
+      type: "went_live" | "resumed";
+      sessionId: string;
+      edgeId: string | null;
+      ipAddress: string | null;
+    }
+  | { type: "signal_lost"; sessionId: string; edgeId: string | null; graceUntil: string | null }
+  | { type: "moved"; sessionId: string; edgeId: string; fromEdgeId: string }
+  | { type: "ended"; sessionId: string; reason: string | null }
+  | {
+      type: "refused";
+      reason: string;
+      detail: string;
+      ipAddress: string;
+      encoder: string | null;
+    }
+  | { type: "key_reset"; overlapUntil: string | null; disconnectLive: boolean }
+  | { type: "held"; until: string }
+  | { type: "settings_changed"; settings: string[] }
+  | { type: "key_generated" | "key_revealed" | "key_reported" | "hold_lifted" };
 
 export interface ChannelSnapshot {
   channel: Channel;
@@ -128,6 +168,7 @@ export type ServerMessage =
       at: string;
     }
   | ({ type: "refused" } & Refused)
+  | { type: "event"; channelId: string; event: ChannelEvent; at: string }
   | { type: "pong" }
   | { type: "error"; code: string; detail: string };
 

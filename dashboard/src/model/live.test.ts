@@ -16,6 +16,7 @@ const channel = (id: string): Channel => ({
   lastLiveAt: null,
   ingestServerId: null,
   hasStreamKey: true,
+  holdUntil: null,
 });
 
 const status = (gen: number, seq: number, more: Partial<Status> = {}): Status => ({
@@ -65,6 +66,7 @@ const refusal = (id: string, seconds: number): Refused => ({
   detail: "The stream key is wrong or was reset.",
   ipAddress: "192.0.2.1",
   encoder: null,
+  retryAfterSeconds: null,
   at: at(seconds),
 });
 

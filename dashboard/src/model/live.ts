@@ -9,12 +9,14 @@
  */
 import type {
   Channel,
+  ChannelEvent,
   ChannelSnapshot,
   Metrics,
   Refused,
   ServerMessage,
   Status,
 } from "../api/shapes";
+import { type EventLog, heard, loaded, NO_EVENTS } from "./events";
 import { appendSamples, type Sample, toSample } from "./samples";
 import { addRefusal, type Refusal } from "./refusals";
 import { compareVersions } from "./ordering";
@@ -42,6 +44,8 @@ export interface State {
   channels: readonly ChannelState[];
   /** Newest first. */
   refusals: readonly Refusal[];
+  /** By channel; none where nothing was heard or read. */
+  logs: Readonly<Record<string, EventLog>>;
   /** Whether a list of channels has come at all. */
   isLoaded: boolean;
 }
@@ -49,9 +53,11 @@ export interface State {
 export type Event =
   | { type: "channels"; channels: readonly Channel[] }
   | { type: "connected" }
+  | { type: "newestEvents"; channelId: string; events: readonly ChannelEvent[] }
+  | { type: "missedEvents"; channelId: string; events: readonly ChannelEvent[] }
   | { type: "message"; message: ServerMessage; now: number };
 
-export const EMPTY: State = { channels: [], refusals: [], isLoaded: false };
+export const EMPTY: State = { channels: [], refusals: [], logs: {}, isLoaded: false };
 
 export function reduce(state: State, event: Event): State {
   switch (event.type) {
@@ -62,6 +68,10 @@ export function reduce(state: State, event: Event): State {
         ...state,
         channels: state.channels.map((known) => ({ ...known, isCurrent: false })),
       };
+    case "newestEvents":
+      return withEvents(state, event.channelId, (log) => loaded(log, event.events));
+    case "missedEvents":
+      return withEvents(state, event.channelId, (log) => heard(log, event.events));
     case "message":
       return receive(state, event.message, event.now);
   }
@@ -100,11 +110,18 @@ function receive(state: State, message: ServerMessage, now: number): State {
     case "metrics":
       return change(state, message.channelId, (known) => withMetrics(known, message, now));
     case "refused":
-      return { ...state, refusals: addRefusal(state.refusals, message satisfies Refused) };
+      return { ...state, refusals: addRefusal(state.refusals, message satisfies Refused, now) };
+    case "event":
+      return withEvents(state, message.channelId, (log) => heard(log, [message.event]));
     case "pong":
     case "error":
       return state;
   }
+}
+
+function withEvents(state: State, channelId: string, how: (log: EventLog) => EventLog): State {
+  const log = how(state.logs[channelId] ?? NO_EVENTS);
+  return { ...state, logs: { ...state.logs, [channelId]: log } };
 }
 
 function change(

@@ -27,6 +27,7 @@ function known({ status, heardSecondsAgo = 0, graceEndsIn, clockOffset = 0 }: Gi
       lastLiveAt: null,
       ingestServerId: null,
       hasStreamKey: true,
+      holdUntil: null,
     },
     status: {
       channelId: "a",

@@ -5,7 +5,9 @@ import type { Config } from "../api/shapes";
 import type { ChannelState } from "../model/live";
 import type { Link } from "../model/signal";
 import { Charts } from "./Charts";
+import { Events } from "./Events";
 import { History } from "./History";
+import { Hold } from "./Hold";
 import { Ingest } from "./Ingest";
 import { Modal } from "./Modal";
 import { NewChannel } from "./NewChannel";
@@ -93,7 +95,19 @@ function Content({ api, live, selected, onCreated }: ContentProps) {
   return (
     <>
       {failure !== null && <ErrorNotice error={failure} onRetry={() => void refresh()} />}
-      <ChannelView key={selected.channel.id} {...{ api, selected, link }}>
+      <ChannelView
+        key={selected.channel.id}
+        {...{ api, selected, link, refresh }}
+        events={
+          <Events
+            api={api}
+            channelId={selected.channel.id}
+            log={state.logs[selected.channel.id]}
+            dispatch={live.dispatch}
+            connectedSince={link.since}
+          />
+        }
+      >
         <Card title="Refused attempts" area="refused" count={refusals.length}>
           <Refused refusals={refusals} />
         </Card>
@@ -106,10 +120,12 @@ interface ChannelProps {
   api: Api;
   selected: ChannelState;
   link: Link;
+  refresh: () => Promise<void>;
+  events: ComponentChildren;
   children: ComponentChildren;
 }
 
-function ChannelView({ api, selected, link, children }: ChannelProps) {
+function ChannelView({ api, selected, link, refresh, events, children }: ChannelProps) {
   const { channel, status } = selected;
   const isRunning = status?.status === "LIVE" || status?.status === "GRACE";
   return (
@@ -126,6 +142,8 @@ function ChannelView({ api, selected, link, children }: ChannelProps) {
         <Ingest api={api} />
         <h3 class="label">Stream key</h3>
         <StreamKey api={api} channelId={channel.id} isRunning={isRunning} />
+        <h3 class="label">Access</h3>
+        <Hold api={api} channel={channel} isRunning={isRunning} onChanged={refresh} />
       </Card>
       {children}
       <Card title="Broadcasts" area="history">
@@ -134,6 +152,8 @@ function ChannelView({ api, selected, link, children }: ChannelProps) {
           channelId={channel.id}
           version={status === null ? "" : `${status.gen}.${status.seq}`}
         />
+        <h3 class="label">Events</h3>
+        {events}
       </Card>
     </div>
   );

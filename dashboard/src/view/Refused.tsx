@@ -1,6 +1,10 @@
 import type { ComponentChildren } from "preact";
 import { count, localTimes, moment } from "../model/format";
-import { type Refusal, refusalTitle } from "../model/refusals";
+import { type Refusal, refusalTitle, retryWords } from "../model/refusals";
+import { useNow } from "./use-now";
+
+/** How often the time until the next try is counted down, in milliseconds. */
+const COUNTDOWN_TICK_MS = 1_000;
 
 /** Attempts to publish that were turned away, with the reason that encoders do not show. */
 export function Refused({ refusals }: { refusals: readonly Refusal[] }) {
@@ -30,8 +34,9 @@ function Empty({ children }: { children: ComponentChildren }) {
 }
 
 function Row({ refusal }: { refusal: Refusal }) {
-  const { id, reason, detail, ipAddress, encoder, at, times } = refusal;
-  const now = Date.now();
+  const { id, reason, detail, ipAddress, encoder, at, times, retryAt } = refusal;
+  const now = useNow(COUNTDOWN_TICK_MS);
+  const retry = retryWords(retryAt, now);
   return (
     <li class="refusal" data-testid="refusal" data-reason={reason} data-id={id}>
       <p class="refusal__head">
@@ -42,6 +47,11 @@ function Row({ refusal }: { refusal: Refusal }) {
         </time>
       </p>
       <p>{localTimes(detail, now)}</p>
+      {retry !== null && (
+        <p class="small" data-testid="retry" aria-live="off">
+          {retry}
+        </p>
+      )}
       <p class="muted small">
         from <span class="code">{ipAddress}</span>
         {encoder !== null && <> with {encoder}</>}

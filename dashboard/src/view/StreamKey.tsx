@@ -106,7 +106,7 @@ interface RowProps {
 }
 
 function KeyRow({ api, credential, isRunning, isBusy, reset }: RowProps) {
-  const { channelId, maskedKey: masked, createdAt } = credential;
+  const { channelId, maskedKey: masked, createdAt, retiredAt } = credential;
   const { revealed, failure, reveal, hide } = useRevealed(api, credential);
   const [isResetting, setResetting] = useState(false);
   const source = useCallback(
@@ -118,6 +118,13 @@ function KeyRow({ api, credential, isRunning, isBusy, reset }: RowProps) {
 
   return (
     <>
+      {retiredAt !== null && (
+        <p class="notice notice--bad" role="status" data-testid="retired">
+          Somebody found this key in public and reported it{" "}
+          {moment(Date.parse(retiredAt), Date.now())}. It starts no stream any more: reset it, and
+          copy the new one into your encoder.
+        </p>
+      )}
       <div class="row row--wrap">
         <output
           class={revealed === null ? "field field--code field--masked" : "field field--code"}

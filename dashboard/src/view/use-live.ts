@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
 import type { Api } from "../api/client";
 import { Failure } from "../api/failure";
-import { EMPTY, isBehind, reduce, type State } from "../model/live";
+import { EMPTY, type Event, isBehind, reduce, type State } from "../model/live";
 import type { Link } from "../model/signal";
 import { type Phase, Socket } from "../socket";
 
@@ -11,6 +11,7 @@ const CATCH_UP_EVERY_MS = 5_000;
 
 export interface Live {
   state: State;
+  dispatch: (event: Event) => void;
   phase: Phase;
   link: Link;
   /** Why the channels could not be listed; null once they could. */
@@ -81,8 +82,8 @@ export function useLive(api: Api, websocketUrl: string): Live {
   useEffect(() => void refresh(), [refresh]);
 
   return useMemo(
-    () => ({ state, phase, link, failure, refresh }),
-    [state, phase, link, failure, refresh],
+    () => ({ state, dispatch, phase, link, failure, refresh }),
+    [state, dispatch, phase, link, failure, refresh],
   );
 }
 

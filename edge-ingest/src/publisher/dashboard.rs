@@ -75,7 +75,7 @@ impl Dashboard {
             let push = edge
                 .services
                 .notifier
-                .push(&user_id, &message, Reach::Fresh);
+                .push(&user_id, &message, Reach::Fresh, at);
             tokio::join!(push, edge.services.cache.publish_status(&user_id, &hint));
         });
     }
@@ -104,20 +104,21 @@ impl Dashboard {
     }
 
     fn push_samples(&mut self, item: &Item) {
+        let at = clock::now();
         let message = ServerMessage::Metrics(MetricsMessage {
             channel_id: self.channel_id.clone(),
             generation: item.version.generation,
             sequence: item.version.sequence,
             n: self.count,
             samples: self.waiting.drain(..).map(http::Metrics::from).collect(),
-            at: clock::now(),
+            at,
         });
         let (edge, user_id) = (Arc::clone(&self.edge), self.user_id.clone());
         let under_way = Arc::clone(&self.under_way);
         self.edge.tasks.spawn(async move {
             edge.services
                 .notifier
-                .push(&user_id, &message, Reach::Recent)
+                .push(&user_id, &message, Reach::Recent, at)
                 .await;
             under_way.store(false, Ordering::Release);
         });

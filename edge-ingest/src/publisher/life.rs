@@ -170,6 +170,7 @@ impl Publisher {
         self.session.dashboard.went_live(&self.session.item);
         self.announce().await;
         let attempted = &self.publish.attempted;
+        self.session.edge.attempts.settled(attempted);
         self.session.log =
             SessionLog::begin(&self.session.edge, &self.session.item, attempted).await;
         Next::Continue
@@ -241,6 +242,9 @@ impl Publisher {
     /// The session ends now. Media stops first: nothing of it counts after the write.
     async fn end(&mut self, reason: EndReason) -> Next {
         self.stop_media().await;
+        if reason != EndReason::Unpublished {
+            self.was_lost();
+        }
         let write = self.session.item.end(clock::now(), reason);
         self.leave_with(|_| write.clone()).await
     }
@@ -249,9 +253,17 @@ impl Publisher {
     /// from when it is written, however long the store was away.
     async fn drop_out(&mut self) -> Next {
         self.stop_media().await;
+        self.was_lost();
         let grace = self.grace;
         self.leave_with(|item| item.dropped(clock::now(), grace))
             .await
+    }
+
+    /// The encoder did not ask for the end: it may come back by itself.
+    fn was_lost(&self) {
+        let encoder = self.session.log.as_ref().and_then(SessionLog::encoder);
+        let attempts = &self.session.edge.attempts;
+        attempts.lost(&self.publish.attempted, encoder);
     }
 
     async fn stop_media(&mut self) {

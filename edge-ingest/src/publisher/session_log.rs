@@ -8,6 +8,7 @@ use std::time::Instant;
 use domain::live::{Item, State};
 use domain::metrics::Metrics;
 use domain::session::{MeanBitrate, Resolution, Session};
+use domain::stream_key::redacted;
 use domain::{ChannelId, SessionId};
 
 use crate::attempts::Attempted;
@@ -71,9 +72,14 @@ impl SessionLog {
         self.record.resolution = resolution.or(self.record.resolution);
         self.record.fps = metrics.fps.or(self.record.fps);
         if let Some(encoder) = &sample.facts.encoder {
-            self.record.encoder = Some(encoder.clone());
+            self.record.encoder = Some(redacted(encoder));
         }
         received
+    }
+
+    /// What the encoder calls itself, as far as it has said.
+    pub(super) fn encoder(&self) -> Option<&str> {
+        self.record.encoder.as_deref()
     }
 
     /// Writes what is known when the publisher dropped or the session ended.

@@ -2,7 +2,8 @@
 //!
 //! Keys from an address are read once, and again when a token names an unknown one: by one call
 //! at a time (the others wait for its result), at most once a minute, so that nobody can make us
-//! flood the provider with made-up key ids. Known keys stay in use while the provider is away.
+//! flood the provider with made-up key ids. Keys of an hour ago are read again too, so that one that
+//! was taken back is forgotten. Known keys stay in use while the provider is away.
 //!
 //! Uses the HTTPS connector that the AWS SDK brings along, so that there is one TLS stack.
 
@@ -30,8 +31,10 @@ use super::{InvalidUrl, Rejection};
 
 /// Keys are read again no sooner than this after they were read.
 const REFETCH_AFTER: Duration = Duration::from_secs(60);
-/// A failed read is repeated no sooner than this: soon, because nobody may be able to log in.
+/// Without any key a failed read is repeated no sooner than this: soon, because nobody can log in.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Keys that were read longer ago than this are read again: the provider may have taken one back.
+const MAX_AGE: Duration = Duration::from_secs(60 * 60);
 /// A read takes no longer than this; API Gateway gives a call 30 s in all.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Largest key set that is read, in bytes: dozens of RSA keys with certificates.
@@ -51,8 +54,14 @@ type KeysById = HashMap<String, VerificationKey>;
 /// The keys that are known now, and where to look for more.
 #[derive(Debug)]
 pub(super) struct Keys {
-    known: ArcSwap<KeysById>,
+    known: ArcSwap<Known>,
     source: Option<Source>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    keys: KeysById,
+    read_at: Timestamp,
 }
 
 #[derive(Debug)]
@@ -78,8 +87,12 @@ enum FetchError {
 
 impl Keys {
     pub(super) fn fixed(set: &JwkSet) -> Self {
+        let known = Known {
+            keys: usable(set),
+            read_at: Timestamp::default(),
+        };
         Self {
-            known: ArcSwap::from_pointee(usable(set)),
+            known: ArcSwap::from_pointee(known),
             source: None,
         }
     }
@@ -116,13 +129,18 @@ impl Keys {
         id: &str,
         now: Timestamp,
     ) -> Result<VerificationKey, Rejection> {
-        if let Some(key) = self.get(id) {
-            return Ok(key);
-        }
         if let Some(source) = &self.source {
-            let mut not_before = source.not_before.lock().await;
-            // Another call may have read it while this one waited.
-            if self.get(id).is_none() && now >= *not_before {
+            if self.get(id).is_none() {
+                let mut not_before = source.not_before.lock().await;
+                // Another call may have read it while this one waited.
+                if self.get(id).is_none() && now >= *not_before {
+                    self.read(source, &mut not_before, now).await;
+                }
+            } else if self.are_old(now)
+                // Whoever finds another call reading goes on with what is known.
+                && let Ok(mut not_before) = source.not_before.try_lock()
+                && now >= *not_before
+            {
                 self.read(source, &mut not_before, now).await;
             }
         }
@@ -130,11 +148,19 @@ impl Keys {
     }
 
     fn get(&self, id: &str) -> Option<VerificationKey> {
-        self.known.load().get(id).cloned()
+        self.known.load().keys.get(id).cloned()
+    }
+
+    fn are_old(&self, now: Timestamp) -> bool {
+        now >= self.known.load().read_at + MAX_AGE
+    }
+
+    fn are_none(&self) -> bool {
+        self.known.load().keys.is_empty()
     }
 
     fn unknown(&self) -> Rejection {
-        if self.source.is_some() && self.known.load().is_empty() {
+        if self.source.is_some() && self.are_none() {
             Rejection::NoKeys
         } else {
             Rejection::UnknownKey
@@ -143,11 +169,17 @@ impl Keys {
 
     async fn read(&self, source: &Source, not_before: &mut Timestamp, now: Timestamp) {
         // Set before the read: a call that is given up half-way must not open the gate.
-        *not_before = now + RETRY_AFTER;
+        *not_before = now
+            + if self.are_none() {
+                RETRY_AFTER
+            } else {
+                REFETCH_AFTER
+            };
         match source.fetch().await {
             Ok(set) => {
                 *not_before = now + REFETCH_AFTER;
-                self.known.store(Arc::new(usable(&set)));
+                let keys = usable(&set);
+                self.known.store(Arc::new(Known { keys, read_at: now }));
             }
             Err(error) => {
                 tracing::warn!(error = %Chain(&error), url = source.url, "identity provider's keys not read");

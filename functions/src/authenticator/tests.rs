@@ -1,13 +1,14 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use axum::Router;
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -163,70 +164,169 @@ async fn the_key_decides_the_algorithm_and_never_the_token() {
     ));
 }
 
-/// An identity provider that counts how often its keys are read; no key set: it is broken.
-async fn provider(keys: Option<JwkSet>) -> (String, Arc<AtomicUsize>) {
-    let reads = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&reads);
-    let answer = move || async move {
-        counted.fetch_add(1, Ordering::SeqCst);
-        match keys {
-            Some(keys) => axum::Json(keys).into_response(),
-            None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        }
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
-    let listener = listener.expect("a port");
-    let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
-    let router = Router::new().route("/keys", get(answer));
-    // Ends with the test's runtime.
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (url, reads)
+/// An identity provider that serves its keys over HTTP, and counts how often they are read.
+#[derive(Clone, Default)]
+struct Provider {
+    /// None: it is broken.
+    keys: Arc<Mutex<Option<JwkSet>>>,
+    reads: Arc<AtomicUsize>,
 }
+
+impl Provider {
+    fn publishes(&self, signers: &[&Signer]) {
+        let keys = signers.iter().map(|signer| signer.public()).collect();
+        self.answers_with(Some(JwkSet { keys }));
+    }
+
+    fn breaks(&self) {
+        self.answers_with(None);
+    }
+
+    fn answers_with(&self, keys: Option<JwkSet>) {
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    /// Serves until the test's runtime ends; what checks tokens with these keys.
+    async fn authenticator(&self) -> Authenticator {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a port");
+        let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
+        let router = Router::new()
+            .route("/keys", get(serve))
+            .with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Authenticator::from_url(&url, ISSUER, AUDIENCE).expect("a URL")
+    }
+}
+
+async fn serve(State(provider): State<Provider>) -> Response {
+    provider.reads.fetch_add(1, Ordering::SeqCst);
+    let keys = provider.keys.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*keys {
+        Some(keys) => axum::Json(keys.clone()).into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn unknown_key_ids_make_us_read_the_keys_at_most_once_a_minute() {
     let (known, stranger) = (Signer::elliptic("known"), Signer::elliptic("stranger"));
-    let keys = JwkSet {
-        keys: vec![known.public()],
-    };
-    let (url, reads) = provider(Some(keys)).await;
-    let authenticator = Authenticator::from_url(&url, ISSUER, AUDIENCE).expect("a URL");
-    let (good, bad) = (
-        known.sign(&claims(&json!({}))),
-        stranger.sign(&claims(&json!({}))),
-    );
+    let provider = Provider::default();
+    provider.publishes(&[&known]);
+    let authenticator = provider.authenticator().await;
+    let good = known.sign(&claims(&json!({})));
+    let bad = stranger.sign(&claims(&json!({})));
     let all = (0..10).map(|_| authenticator.authenticate(Some(&good), NOW));
     for caller in futures_util::future::join_all(all).await {
         caller.expect("taken");
     }
-    assert_eq!(reads.load(Ordering::SeqCst), 1, "one read serves all");
+    assert_eq!(provider.reads(), 1, "one read serves all");
     for _ in 0..10 {
         let caller = authenticator.authenticate(Some(&bad), NOW).await;
         assert!(matches!(caller, Err(Rejection::UnknownKey)));
     }
-    assert_eq!(
-        reads.load(Ordering::SeqCst),
-        1,
-        "not before the minute is over"
-    );
-    let later = NOW + Duration::from_secs(60);
-    for _ in 0..10 {
-        let _ = authenticator.authenticate(Some(&bad), later).await;
+    assert_eq!(provider.reads(), 1, "not before the minute is over");
+    let later = NOW + MINUTE;
+    let all = (0..10).map(|_| authenticator.authenticate(Some(&bad), later));
+    for caller in futures_util::future::join_all(all).await {
+        assert!(matches!(caller, Err(Rejection::UnknownKey)));
     }
-    assert_eq!(reads.load(Ordering::SeqCst), 2, "once after it");
+    assert_eq!(provider.reads(), 2, "once after it");
     assert!(authenticator.authenticate(Some(&good), later).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_provider_that_is_away_is_our_trouble_and_not_the_callers() {
-    let (url, reads) = provider(None).await;
-    let authenticator = Authenticator::from_url(&url, ISSUER, AUDIENCE).expect("a URL");
-    let header = Signer::elliptic("ec").sign(&claims(&json!({})));
+    let provider = Provider::default();
+    let authenticator = provider.authenticator().await;
+    let signer = Signer::elliptic("ec");
+    let header = signer.sign(&claims(&json!({})));
     for now in [NOW, NOW, NOW + Duration::from_secs(5)] {
         let caller = authenticator.authenticate(Some(&header), now).await;
         assert!(matches!(caller, Err(Rejection::NoKeys)));
     }
-    assert_eq!(reads.load(Ordering::SeqCst), 2, "tried again after 5 s");
+    assert_eq!(provider.reads(), 2, "tried again after 5 s");
+    provider.publishes(&[&signer]);
+    let later = NOW + Duration::from_secs(10);
+    assert!(
+        authenticator
+            .authenticate(Some(&header), later)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_learned_from_the_first_token_after_a_minute_and_the_old_one_forgotten() {
+    let (old, new) = (Signer::elliptic("old"), Signer::rsa("new"));
+    let in_a_day = json!({ "exp": NOW_SECONDS + 86_400 });
+    let (by_old, by_new) = (old.sign(&claims(&in_a_day)), new.sign(&claims(&in_a_day)));
+    let provider = Provider::default();
+    provider.publishes(&[&old]);
+    let authenticator = provider.authenticator().await;
+    let taken =
+        async |header: &str, now| authenticator.authenticate(Some(header), now).await.is_ok();
+    assert!(taken(&by_old, NOW).await);
+    // Both are good while both are published.
+    provider.publishes(&[&old, &new]);
+    assert!(
+        !taken(&by_new, NOW + MINUTE / 2).await,
+        "too soon to look again"
+    );
+    assert!(taken(&by_new, NOW + MINUTE).await);
+    assert!(taken(&by_old, NOW + MINUTE).await);
+    // The old one is taken back. Nobody asks, so nobody knows; an hour later it is looked at.
+    provider.publishes(&[&new]);
+    assert!(
+        taken(&by_old, NOW + 60 * MINUTE).await,
+        "read 59 minutes ago"
+    );
+    assert_eq!(provider.reads(), 2);
+    assert!(!taken(&by_old, NOW + 61 * MINUTE).await);
+    assert!(taken(&by_new, NOW + 61 * MINUTE).await);
+    assert_eq!(provider.reads(), 3);
+}
+
+#[tokio::test]
+async fn known_keys_stay_in_use_while_the_provider_is_away() {
+    let (known, other) = (Signer::elliptic("known"), Signer::elliptic("other"));
+    let in_a_day = json!({ "exp": NOW_SECONDS + 86_400 });
+    let (good, unknown) = (
+        known.sign(&claims(&in_a_day)),
+        other.sign(&claims(&in_a_day)),
+    );
+    let provider = Provider::default();
+    provider.publishes(&[&known]);
+    let authenticator = provider.authenticator().await;
+    assert!(authenticator.authenticate(Some(&good), NOW).await.is_ok());
+    provider.breaks();
+    for (minutes, reads) in [(1, 2), (1, 2), (2, 3), (62, 4), (62, 4), (63, 5)] {
+        let now = NOW + minutes * MINUTE;
+        let caller = authenticator.authenticate(Some(&unknown), now).await;
+        assert!(matches!(caller, Err(Rejection::UnknownKey)), "{minutes}");
+        assert!(authenticator.authenticate(Some(&good), now).await.is_ok());
+        assert_eq!(
+            provider.reads(),
+            reads,
+            "at most one read a minute: {minutes}"
+        );
+    }
+    // It is back with another key: the first token that names it makes it known.
+    provider.publishes(&[&other]);
+    let now = NOW + 64 * MINUTE;
+    assert!(
+        authenticator
+            .authenticate(Some(&unknown), now)
+            .await
+            .is_ok()
+    );
+    assert!(authenticator.authenticate(Some(&good), now).await.is_err());
 }
 
 #[test]

@@ -2,36 +2,43 @@
 
 use std::sync::Arc;
 
-use ::http::StatusCode;
-use ::http::header::LOCATION;
+use ::contract::event::Event;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json as Answer};
 use contract::http as contract;
-use serde_json::{Value, json};
 
+use super::answer::{Accepted, Created, CreatedAt, NoContent};
 use super::authenticate::Call;
-use super::extract::{Channel, Json, OptionalJson, Paging};
+use super::body::{Json, OptionalJson};
+use super::event::Now;
+use super::extract::{Channel, Idempotency, SourceAddress};
 use super::problem::Problem;
+use super::query::{EventPaging, Paging};
 use crate::Api;
-use crate::service::{channel, credential, ingest, session, status, ticket};
+use crate::service::idempotency::Repeatable;
+use crate::service::{channel, credential, event, hold, ingest, report, session, status, ticket};
 
 type Services = State<Arc<Api>>;
 type Result<T> = std::result::Result<T, Problem>;
 
 /// Says that the function runs; reads nothing, so that it says no more than that.
-pub(super) async fn health() -> Answer<Value> {
-    Answer(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+pub(super) async fn health() -> Answer<contract::Health> {
+    Answer(contract::Health {
+        status: "ok".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    })
 }
 
 pub(super) async fn create_channel(
     State(api): Services,
     Extension(call): Extension<Call>,
+    Idempotency(key): Idempotency,
     Json(request): Json<contract::CreateChannel>,
-) -> Result<Response> {
-    let channel = channel::create(&api, &call.caller, &request, call.now).await?;
-    let location = format!("/v1/channels/{}", channel.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Answer(channel)).into_response())
+) -> Result<CreatedAt<contract::Channel>> {
+    let repeatable = Repeatable::new(&call.caller, key, "create", "", &request);
+    let body = channel::create(&api, &call.caller, &request, &repeatable, call.now).await?;
+    let location = format!("/v1/channels/{}", body.id);
+    Ok(CreatedAt { location, body })
 }
 
 pub(super) async fn list_channels(
@@ -67,9 +74,9 @@ pub(super) async fn delete_channel(
     State(api): Services,
     Extension(call): Extension<Call>,
     Channel(id): Channel,
-) -> Result<StatusCode> {
+) -> Result<NoContent> {
     channel::delete(&api, &call.caller, &id, call.now).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn masked_stream_key(
@@ -85,19 +92,57 @@ pub(super) async fn generate_stream_key(
     State(api): Services,
     Extension(call): Extension<Call>,
     Channel(id): Channel,
-) -> Result<(StatusCode, Answer<contract::StreamCredential>)> {
-    let credential = credential::generate(&api, &call.caller, &id, call.now).await?;
-    Ok((StatusCode::CREATED, Answer(credential)))
+    Idempotency(key): Idempotency,
+) -> Result<Created<contract::StreamCredential>> {
+    let repeatable = Repeatable::new(&call.caller, key, "generate", id.as_str(), &());
+    let credential = credential::generate(&api, &call.caller, &id, &repeatable, call.now).await?;
+    Ok(Created(credential))
 }
 
 pub(super) async fn reset_stream_key(
     State(api): Services,
     Extension(call): Extension<Call>,
     Channel(id): Channel,
+    Idempotency(key): Idempotency,
     OptionalJson(request): OptionalJson<contract::ResetStreamKey>,
 ) -> Result<Answer<contract::StreamCredential>> {
-    let credential = credential::reset(&api, &call.caller, &id, &request, call.now).await?;
+    let Call { caller, now } = call;
+    let repeatable = Repeatable::new(&caller, key, "reset", id.as_str(), &request);
+    let credential = credential::reset(&api, &caller, &id, &request, &repeatable, now).await?;
     Ok(Answer(credential))
+}
+
+pub(super) async fn disconnect(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+    Idempotency(key): Idempotency,
+    OptionalJson(request): OptionalJson<contract::Disconnect>,
+) -> Result<Answer<contract::Hold>> {
+    let Call { caller, now } = call;
+    let repeatable = Repeatable::new(&caller, key, "disconnect", id.as_str(), &request);
+    let hold = hold::disconnect(&api, &caller, &id, &request, &repeatable, now).await?;
+    Ok(Answer(hold))
+}
+
+pub(super) async fn lift_hold(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+) -> Result<NoContent> {
+    hold::lift(&api, &call.caller, &id, call.now).await?;
+    Ok(NoContent)
+}
+
+/// Takes the word of whoever found a key; needs no token.
+pub(super) async fn report_key(
+    State(api): Services,
+    Extension(Now(now)): Extension<Now>,
+    SourceAddress(address): SourceAddress,
+    Json(request): Json<contract::KeyReport>,
+) -> Result<Accepted> {
+    report::report(&api, &request.stream_key, &address, now).await?;
+    Ok(Accepted)
 }
 
 pub(super) async fn reveal_stream_key(
@@ -105,7 +150,7 @@ pub(super) async fn reveal_stream_key(
     Extension(call): Extension<Call>,
     Channel(id): Channel,
 ) -> Result<Answer<contract::StreamCredential>> {
-    let credential = credential::reveal(&api, &call.caller, &id).await?;
+    let credential = credential::reveal(&api, &call.caller, &id, call.now).await?;
     Ok(Answer(credential))
 }
 
@@ -129,6 +174,16 @@ pub(super) async fn sessions(
     Ok(Answer(page))
 }
 
+pub(super) async fn events(
+    State(api): Services,
+    Extension(call): Extension<Call>,
+    Channel(id): Channel,
+    paging: EventPaging,
+) -> Result<Answer<contract::Page<Event>>> {
+    let page = event::list(&api, &call.caller, &id, paging.limit, &paging.part).await?;
+    Ok(Answer(page))
+}
+
 pub(super) async fn ingest_endpoints(
     State(api): Services,
 ) -> Result<Answer<contract::Page<contract::IngestEndpoint>>> {
@@ -145,7 +200,7 @@ pub(super) async fn ingests(State(api): Services) -> Result<Answer<contract::Ing
 pub(super) async fn websocket_ticket(
     State(api): Services,
     Extension(call): Extension<Call>,
-) -> Result<(StatusCode, Answer<contract::WebsocketTicket>)> {
+) -> Result<Created<contract::WebsocketTicket>> {
     let ticket = ticket::give(&api, &call.caller, call.now).await?;
-    Ok((StatusCode::CREATED, Answer(ticket)))
+    Ok(Created(ticket))
 }

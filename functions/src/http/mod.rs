@@ -4,72 +4,47 @@
 //! request leaves one log line: method, route as it is written here, status, user, duration; never
 //! a path, a query or a body.
 //!
+//! The API's description is made of its routes and of their handlers' types, and is itself a route.
+//!
 //! Absent on purpose: CORS headers (the page comes from the same origin).
 
+mod answer;
 mod authenticate;
+mod body;
+mod describe;
+mod document;
 mod event;
 mod extract;
 mod handlers;
 mod problem;
+mod query;
+mod router;
+mod routes;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use ::http::header::CACHE_CONTROL;
 use ::http::{HeaderValue, Request};
-use axum::Router;
 use axum::body::Body;
 use axum::extract::MatchedPath;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::{Extension, Router};
 
 use self::authenticate::Call;
 pub(crate) use self::event::{answer, panicked};
 use crate::Api;
 
-/// All routes.
+/// All routes, and what their answers have in common.
 pub(crate) fn router(api: Arc<Api>) -> Router {
-    Router::new()
-        .route("/v1/health", get(handlers::health))
-        .route("/ingests", get(handlers::ingests))
-        .merge(owners_routes(&api))
+    let (router, document) = routes::routes(&api).finish();
+    router
         .method_not_allowed_fallback(problem::method_not_allowed)
         .fallback(problem::not_found)
+        .layer(Extension(document))
         .layer(from_fn(finish))
         .with_state(api)
-}
-
-/// The routes that need a token.
-fn owners_routes(api: &Arc<Api>) -> Router<Arc<Api>> {
-    Router::new()
-        .route(
-            "/v1/channels",
-            get(handlers::list_channels).post(handlers::create_channel),
-        )
-        .route(
-            "/v1/channels/{id}",
-            get(handlers::read_channel)
-                .patch(handlers::update_channel)
-                .delete(handlers::delete_channel),
-        )
-        .route(
-            "/v1/channels/{id}/stream-key",
-            get(handlers::masked_stream_key).post(handlers::generate_stream_key),
-        )
-        .route(
-            "/v1/channels/{id}/stream-key/reset",
-            post(handlers::reset_stream_key),
-        )
-        .route(
-            "/v1/channels/{id}/stream-key/reveal",
-            post(handlers::reveal_stream_key),
-        )
-        .route("/v1/channels/{id}/status", get(handlers::status))
-        .route("/v1/channels/{id}/sessions", get(handlers::sessions))
-        .route("/v1/ingest-endpoints", get(handlers::ingest_endpoints))
-        .route("/v1/websocket-tickets", post(handlers::websocket_ticket))
-        .route_layer(from_fn_with_state(Arc::clone(api), authenticate::require))
 }
 
 /// Keeps answers out of caches and puts the request on record.

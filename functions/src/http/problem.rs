@@ -1,6 +1,6 @@
 //! Errors as problem details, and what of them goes to the log.
 
-use ::http::header::CONTENT_TYPE;
+use ::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use ::http::{HeaderValue, StatusCode};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -9,6 +9,9 @@ use contract::problem::{Code, Problem as Body};
 use crate::chain::Chain;
 use crate::keyring;
 use crate::service::Error;
+
+/// When an address that sent too much may try again: what it sends is counted by the minute.
+const RETRY_AFTER_SECONDS: &str = "60";
 
 /// A problem as an answer.
 #[derive(Debug)]
@@ -31,6 +34,10 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(self.0)).into_response();
         let content_type = HeaderValue::from_static(contract::problem::CONTENT_TYPE);
         response.headers_mut().insert(CONTENT_TYPE, content_type);
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
         response
     }
 }
@@ -89,6 +96,22 @@ impl From<Error> for Problem {
             Error::ChannelIsLive => problem(
                 Code::ChannelIsLive,
                 "the channel is live; end the stream first",
+            ),
+            Error::StreamKeyRetired => problem(
+                Code::StreamKeyRetired,
+                "the stream key was reported as leaked and is dead; reset it to get a new one",
+            ),
+            Error::RequestInFlight => problem(
+                Code::RequestInFlight,
+                "a request with this Idempotency-Key is still being worked on; try again",
+            ),
+            Error::IdempotencyKeyReused => problem(
+                Code::IdempotencyKeyReused,
+                "this Idempotency-Key was used for another request; take a new one",
+            ),
+            Error::TooManyRequests => problem(
+                Code::TooManyRequests,
+                "too many of these from your address; try again in a minute",
             ),
             Error::Unavailable(_) => {
                 tracing::warn!(error = %Chain(&error), "store unavailable");

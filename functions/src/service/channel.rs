@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use contract::http::{Channel as View, CreateChannel, Page, UpdateChannel};
 use contract::websocket::{ChannelSnapshot, Snapshot};
-use domain::channel::{Channel, parse_grace, parse_name};
+use domain::channel::{Channel, Gate, parse_grace, parse_name};
 use domain::live::{Item, State};
 use domain::status::{Shown, Status};
 use domain::{ChannelId, Timestamp, UserId};
 use futures_util::future::try_join_all;
 use store::Store;
-use store::cache::{Cache, Control};
+use store::cache::Cache;
 
+use super::hold::announce;
+use super::idempotency::{Repeatable, unreadable_resource};
 use super::{Error, credential, limits, status};
 use crate::{Api, Caller};
 
@@ -24,10 +26,34 @@ pub(crate) async fn create(
     api: &Api,
     caller: &Caller,
     request: &CreateChannel,
+    repeatable: &Repeatable,
+    now: Timestamp,
+) -> Result<View, Error> {
+    let planned = ChannelId::from_random(rand::random());
+    let make = async |id: &str| make(api, caller, request, channel_id(id)?, now).await;
+    let again = async |id: &str, _| match read(api, caller, &channel_id(id)?, now).await {
+        Ok(channel) => Ok(Some(channel)),
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    };
+    repeatable
+        .once(api, planned.as_str(), now, make, again)
+        .await
+}
+
+fn channel_id(resource: &str) -> Result<ChannelId, Error> {
+    ChannelId::parse(resource).map_err(|_| unreadable_resource())
+}
+
+async fn make(
+    api: &Api,
+    caller: &Caller,
+    request: &CreateChannel,
+    id: ChannelId,
     now: Timestamp,
 ) -> Result<View, Error> {
     let channel = Channel {
-        id: ChannelId::from_random(rand::random()),
+        id,
         user_id: caller.user_id.clone(),
         name: parse_name(&request.name)?,
         grace: request
@@ -40,13 +66,14 @@ pub(crate) async fn create(
         key_created_at: None,
         key_public_id: None,
         key_hash: None,
+        key_retired_at: None,
         previous_key_hash: None,
     };
     if all(&api.store, &caller.user_id).await?.len() >= MAX_CHANNELS as usize {
         return Err(Error::TooManyChannels);
     }
     api.store.create_channel(&channel).await?;
-    Ok(view(&channel, None, now))
+    Ok(view(&channel, &Gate::default(), None, now))
 }
 
 /// The caller's channel of this id; another's is not found.
@@ -69,8 +96,7 @@ pub(crate) async fn read(
     now: Timestamp,
 ) -> Result<View, Error> {
     let channel = owned(&api.store, &caller.user_id, channel_id).await?;
-    let live = api.store.live(channel_id).await?;
-    Ok(view(&channel, live.as_ref(), now))
+    Ok(whole(&api.store, channel).await?.view(now))
 }
 
 pub(crate) async fn list(
@@ -84,12 +110,9 @@ pub(crate) async fn list(
         .store
         .channels_of(&caller.user_id, limit, cursor)
         .await?;
-    let items = with_live(&api.store, page.items).await?;
+    let items = all_whole(&api.store, page.items).await?;
     Ok(Page {
-        items: items
-            .iter()
-            .map(|(channel, live)| view(channel, live.as_ref(), now))
-            .collect(),
+        items: items.iter().map(|channel| channel.view(now)).collect(),
         cursor: page.cursor,
     })
 }
@@ -111,18 +134,12 @@ pub(crate) async fn update(
         ..seen.clone()
     };
     if new != seen
-        && let Some(auth_version) = api.store.update_channel(&seen, &new).await?
+        && let Some(auth_version) = api.store.update_channel(&seen, &new, now).await?
     {
-        let channel_id = channel_id.clone();
-        let control = Control {
-            channel_id,
-            auth_version,
-        };
         // The edge that has a stream of it judges that by the new limits.
-        api.cache.announce(control).await;
+        announce(api, channel_id, auth_version).await;
     }
-    let live = api.store.live(channel_id).await?;
-    Ok(view(&new, live.as_ref(), now))
+    Ok(whole(&api.store, new).await?.view(now))
 }
 
 /// Removes a channel and its keys. The session log stays, and so does the gate: it cuts a publish
@@ -158,13 +175,11 @@ pub(super) async fn snapshot(
     user_id: &UserId,
     now: Timestamp,
 ) -> Result<Snapshot, Error> {
-    let channels = with_live(store, all(store, user_id).await?).await?;
-    let channels = channels
-        .iter()
-        .map(async |(channel, live)| ChannelSnapshot {
-            channel: view(channel, live.as_ref(), now),
-            status: status::view(cache, channel, live.as_ref(), now).await,
-        });
+    let channels = all_whole(store, all(store, user_id).await?).await?;
+    let channels = channels.iter().map(async |whole| ChannelSnapshot {
+        channel: whole.view(now),
+        status: status::view(cache, &whole.channel, whole.live.as_ref(), now).await,
+    });
     Ok(Snapshot {
         channels: futures_util::future::join_all(channels).await,
         at: now,
@@ -177,19 +192,34 @@ async fn all(store: &Store, user_id: &UserId) -> Result<Vec<Channel>, Error> {
     Ok(page.items)
 }
 
-/// Reads the live item of each, all at a time: a page is bounded.
-async fn with_live(
-    store: &Store,
-    channels: Vec<Channel>,
-) -> Result<Vec<(Channel, Option<Item>)>, Error> {
-    let reads = channels.into_iter().map(async |channel| {
-        let live = store.live(&channel.id).await?;
-        Ok((channel, live))
-    });
-    try_join_all(reads).await
+/// A channel with what else is kept of it.
+struct Whole {
+    channel: Channel,
+    gate: Gate,
+    live: Option<Item>,
 }
 
-fn view(channel: &Channel, live: Option<&Item>, now: Timestamp) -> View {
+impl Whole {
+    fn view(&self, now: Timestamp) -> View {
+        view(&self.channel, &self.gate, self.live.as_ref(), now)
+    }
+}
+
+async fn whole(store: &Store, channel: Channel) -> Result<Whole, Error> {
+    let (gate, live) = tokio::try_join!(store.gate(&channel.id), store.live(&channel.id))?;
+    Ok(Whole {
+        channel,
+        gate,
+        live,
+    })
+}
+
+/// All at a time: a page is bounded.
+async fn all_whole(store: &Store, channels: Vec<Channel>) -> Result<Vec<Whole>, Error> {
+    try_join_all(channels.into_iter().map(|channel| whole(store, channel))).await
+}
+
+fn view(channel: &Channel, gate: &Gate, live: Option<&Item>, now: Timestamp) -> View {
     let status = Status::of(live, now);
     View {
         id: channel.id.clone(),
@@ -203,5 +233,6 @@ fn view(channel: &Channel, live: Option<&Item>, now: Timestamp) -> View {
         last_live_at: live.and_then(|item| item.last_live_at),
         ingest_server_id: status.edge_id,
         has_stream_key: channel.key_hash.is_some(),
+        hold_until: gate.held(now),
     }
 }

@@ -6,11 +6,14 @@
 //!
 //! Invariant: a key is in the answer to its owner and nowhere else; log lines name the channel.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use contract::http::{MaskedStreamCredential, ResetStreamKey, StreamCredential};
 use domain::authorization::Answer;
 use domain::channel::{Channel, parse_key_overlap};
+use domain::event::{Event, What};
+use domain::id::time_ordered;
 use domain::stream_key::{masked, public_id};
 use domain::{ChannelId, StreamKey, StreamKeyHash, Timestamp};
 use rand::rngs::OsRng;
@@ -18,29 +21,47 @@ use rand::{RngCore as _, TryRngCore as _};
 use store::cache::Control;
 use store::{EncryptedKey, NewKey, Reset};
 
+use super::idempotency::{Repeatable, unreadable_resource};
 use super::{Error, channel, ingest};
 use crate::{Api, Caller};
+
+/// The version of a channel's first key.
+const FIRST_VERSION: u64 = 1;
 
 /// Gives a channel its first key.
 pub(crate) async fn generate(
     api: &Api,
     caller: &Caller,
     channel_id: &ChannelId,
+    repeatable: &Repeatable,
     now: Timestamp,
 ) -> Result<StreamCredential, Error> {
     let channel = channel::owned(&api.store, &caller.user_id, channel_id).await?;
+    let make = async |_: &str| first_key(api, caller, &channel, now).await;
+    let again = async |version: &str, _| made_before(api, caller, channel_id, version, now).await;
+    repeatable
+        .once(api, &FIRST_VERSION.to_string(), now, make, again)
+        .await
+}
+
+async fn first_key(
+    api: &Api,
+    caller: &Caller,
+    channel: &Channel,
+    now: Timestamp,
+) -> Result<StreamCredential, Error> {
     if channel.key_hash.is_some() {
         return Err(Error::StreamKeyExists);
     }
-    let (key, new) = new_key(api, &channel, now).await?;
-    let added = api.store.add_first_key(&channel, &new).await;
+    let (key, new) = new_key(api, channel, now).await?;
+    let added = api.store.add_first_key(channel, &new).await;
     let auth_version = added.map_err(|error| match error {
         store::Error::Conflict => Error::StreamKeyExists,
         other => other.into(),
     })?;
-    retire(api, &channel, Duration::ZERO, auth_version).await;
-    tracing::info!(%channel_id, user_id = %caller.user_id, "stream key generated");
-    Ok(credential(api, &channel, &key, now).await)
+    retire(api, channel, Duration::ZERO, auth_version).await;
+    tracing::info!(channel_id = %channel.id, user_id = %caller.user_id, "stream key generated");
+    Ok(credential(api, channel, &key, now).await)
 }
 
 /// Puts a new key in place of the present one.
@@ -49,34 +70,89 @@ pub(crate) async fn reset(
     caller: &Caller,
     channel_id: &ChannelId,
     request: &ResetStreamKey,
+    repeatable: &Repeatable,
     now: Timestamp,
 ) -> Result<StreamCredential, Error> {
     let overlap = parse_key_overlap(request.overlap_seconds)?;
     let channel = channel::owned(&api.store, &caller.user_id, channel_id).await?;
+    let planned = (channel.key_version + 1).to_string();
+    let make = async |version: &str| {
+        // Where an earlier request planned it, and another one has made it since.
+        if *version != planned {
+            return Err(Error::Conflict);
+        }
+        next_key(api, caller, &channel, request, overlap, now).await
+    };
+    let again = async |version: &str, _| made_before(api, caller, channel_id, version, now).await;
+    repeatable.once(api, &planned, now, make, again).await
+}
+
+async fn next_key(
+    api: &Api,
+    caller: &Caller,
+    channel: &Channel,
+    request: &ResetStreamKey,
+    overlap: Duration,
+    now: Timestamp,
+) -> Result<StreamCredential, Error> {
     if channel.key_hash.is_none() {
         return Err(Error::NoStreamKey);
     }
-    let (key, new) = new_key(api, &channel, now).await?;
+    let (key, new) = new_key(api, channel, now).await?;
     let reset = Reset {
         overlap_until: (!overlap.is_zero()).then(|| now + overlap),
         now,
         disconnect_live: request.disconnect_live,
     };
-    let auth_version = api.store.reset_key(&channel, &new, &reset).await?;
-    retire(api, &channel, overlap, auth_version).await;
-    audit_reset(api, caller, &channel, &reset).await;
-    Ok(credential(api, &channel, &key, now).await)
+    let auth_version = api.store.reset_key(channel, &new, &reset).await?;
+    retire(api, channel, overlap, auth_version).await;
+    audit_reset(api, caller, channel, &reset).await;
+    Ok(credential(api, channel, &key, now).await)
 }
 
-/// The present key, for its owner's eyes. Each time is on record.
+/// The key of this version, which an earlier request was to make; None where it was not made.
+async fn made_before(
+    api: &Api,
+    caller: &Caller,
+    channel_id: &ChannelId,
+    version: &str,
+    now: Timestamp,
+) -> Result<Option<StreamCredential>, Error> {
+    let version: u64 = version.parse().map_err(|_| unreadable_resource())?;
+    let channel = channel::owned(&api.store, &caller.user_id, channel_id).await?;
+    match channel.key_version.cmp(&version) {
+        Ordering::Less => Ok(None),
+        Ordering::Equal => present_key(api, &channel, now).await.map(Some),
+        // Another one took its place since.
+        Ordering::Greater => Err(Error::Conflict),
+    }
+}
+
+/// The present key, for its owner's eyes.
 pub(crate) async fn reveal(
     api: &Api,
     caller: &Caller,
     channel_id: &ChannelId,
+    now: Timestamp,
 ) -> Result<StreamCredential, Error> {
     let channel = channel::owned(&api.store, &caller.user_id, channel_id).await?;
+    let revealed = present_key(api, &channel, now).await?;
+    tracing::info!(%channel_id, user_id = %caller.user_id, "stream key revealed");
+    Ok(revealed)
+}
+
+/// Opens the present key. It is on record before it is shown: no reveal is missing from the log, and one
+/// that failed after its record is there all the same.
+async fn present_key(
+    api: &Api,
+    channel: &Channel,
+    now: Timestamp,
+) -> Result<StreamCredential, Error> {
     let created_at = channel.key_created_at.ok_or(Error::NoStreamKey)?;
-    let sealed = api.store.encrypted_key(channel_id).await?;
+    if channel.key_retired_at.is_some() {
+        return Err(Error::StreamKeyRetired);
+    }
+    let sealed = api.store.encrypted_key(&channel.id).await?;
     let sealed = sealed.ok_or(Error::NoStreamKey)?;
     if sealed.version != channel.key_version {
         // A reset came between the two reads.
@@ -84,10 +160,16 @@ pub(crate) async fn reveal(
     }
     let key = api
         .keyring
-        .open(channel_id, sealed.version, &sealed.ciphertext)
+        .open(&channel.id, sealed.version, &sealed.ciphertext)
         .await?;
-    tracing::info!(%channel_id, user_id = %caller.user_id, "stream key revealed");
-    Ok(credential(api, &channel, &key, created_at).await)
+    let revealed = Event {
+        channel_id: channel.id.clone(),
+        id: format!("reveal.{}", time_ordered(now, rand::random())),
+        at: now,
+        what: What::KeyRevealed,
+    };
+    api.store.record_audit(&revealed).await?;
+    Ok(credential(api, channel, &key, created_at).await)
 }
 
 /// What stands in the page while the key is not revealed.
@@ -103,6 +185,7 @@ pub(crate) async fn masked_view(
         masked_key: masked(public_id),
         ingest_url: ingest::url_for(api, &channel.region).await,
         created_at,
+        retired_at: channel.key_retired_at,
         user_id: channel.user_id,
         channel_id: channel.id,
     })

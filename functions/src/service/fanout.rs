@@ -1,48 +1,98 @@
-//! What follows from a change of a live item: the repair push, and the end of its session record.
+//! What follows from a record of a change stream: of `live` the repair push, the end of a session's
+//! record and an event; of refused attempts and of what owners did an event.
 //!
 //! Edges push status changes themselves and write session records; this repeats both from the
-//! change stream, for those that an edge could not finish. All of it may be repeated: pushes are
-//! ordered by `(gen, seq)` at the receiver, and a record that has its end is left alone.
-//!
-//! Absent on purpose: the event log, which is to come.
+//! change stream, for those that an edge could not finish. Events are appended here and nowhere else.
+//! All of it may be repeated: pushes are ordered by `(gen, seq)` at the receiver or name their event,
+//! a record that has its end is left alone, and an event is in the log once.
 
 use contract::http::Status as StatusView;
-use contract::websocket::{ServerMessage, StatusMessage};
+use contract::websocket::{EventMessage, ServerMessage, StatusMessage};
+use domain::event::{Event, What};
 use domain::live::{EndReason, Item, State};
 use domain::session::{MeanBitrate, Session};
 use domain::status::Status;
-use domain::{EdgeId, SessionId, Timestamp};
+use domain::{ChannelId, EdgeId, SessionId, Timestamp, UserId};
 use notify::Reach;
-use store::{Error, SessionEnd};
+use store::{Error, RefusedAttempt, SessionEnd, StreamChange};
 
 use crate::StatusFanout;
 
-/// Follows one change. `before` is the item as it was, where the stream has it.
+/// The moments of one record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// About when it was written, in whole seconds.
+    pub(crate) written_at: Timestamp,
+    /// The invocation.
+    pub(crate) now: Timestamp,
+}
+
+/// Follows one change.
 pub(crate) async fn follow(
+    fanout: &StatusFanout,
+    change: &StreamChange,
+    times: Times,
+) -> Result<(), Error> {
+    match change {
+        StreamChange::Live { item, before } => {
+            follow_live(fanout, item, before.as_ref(), times).await
+        }
+        StreamChange::Attempt {
+            channel_id,
+            attempt,
+            is_first: true,
+        } => {
+            let owner = owner(fanout, channel_id).await?;
+            append(fanout, &refused(channel_id, attempt), owner.as_ref(), times).await
+        }
+        // Its first is in the log; how many came after it is in its own record.
+        StreamChange::Attempt {
+            is_first: false, ..
+        } => Ok(()),
+        StreamChange::Audit(event) => {
+            let owner = owner(fanout, &event.channel_id).await?;
+            append(fanout, event, owner.as_ref(), times).await
+        }
+    }
+}
+
+async fn follow_live(
     fanout: &StatusFanout,
     item: &Item,
     before: Option<&Item>,
-    now: Timestamp,
+    times: Times,
 ) -> Result<(), Error> {
     if item.state == State::Offline {
         close_session(fanout, item, before).await?;
     }
-    // STARTING is shown as what was before it: there is nothing new to say.
-    if item.state != State::Starting {
-        push(fanout, item, now).await?;
+    let event = Event::of_change(before, item, times.written_at);
+    // STARTING is shown as what was before it: there is no new status.
+    let shows = item.state != State::Starting;
+    if !shows && event.is_none() {
+        return Ok(());
+    }
+    let owner = owner(fanout, &item.channel_id).await?;
+    if let Some(owner) = owner.as_ref().filter(|_| shows) {
+        push_status(fanout, item, owner, times.now).await;
+    }
+    if let Some(event) = event {
+        append(fanout, &event, owner.as_ref(), times).await?;
     }
     Ok(())
 }
 
-async fn push(fanout: &StatusFanout, item: &Item, now: Timestamp) -> Result<(), Error> {
-    let Some(channel) = fanout.store.channel(&item.channel_id).await? else {
-        return Ok(());
-    };
-    let status = StatusView::new(channel.id, Status::of(Some(item), now), None);
+/// Who is told; None where the channel was removed.
+async fn owner(fanout: &StatusFanout, channel_id: &ChannelId) -> Result<Option<UserId>, Error> {
+    let channel = fanout.store.channel(channel_id).await?;
+    Ok(channel.map(|channel| channel.user_id))
+}
+
+async fn push_status(fanout: &StatusFanout, item: &Item, owner: &UserId, now: Timestamp) {
+    let status = StatusView::new(item.channel_id.clone(), Status::of(Some(item), now), None);
     let message = ServerMessage::Status(StatusMessage { status, at: now });
     let pushed = fanout
         .notifier
-        .push(&channel.user_id, &message, Reach::Fresh)
+        .push(owner, &message, Reach::Fresh, now)
         .await;
     tracing::debug!(
         channel_id = %item.channel_id,
@@ -51,7 +101,45 @@ async fn push(fanout: &StatusFanout, item: &Item, now: Timestamp) -> Result<(), 
         failed = pushed.failed,
         "status pushed again"
     );
+}
+
+/// Appends an event and shows it. One that is in the log already is shown again: whoever appended it
+/// may not have come so far.
+async fn append(
+    fanout: &StatusFanout,
+    event: &Event,
+    owner: Option<&UserId>,
+    Times { now, .. }: Times,
+) -> Result<(), Error> {
+    let logged = fanout.store.append_event(event, now).await?;
+    tracing::debug!(channel_id = %event.channel_id, number = logged.number, id = event.id, "event appended");
+    let Some(owner) = owner else {
+        return Ok(());
+    };
+    let message = ServerMessage::Event(EventMessage {
+        channel_id: event.channel_id.clone(),
+        event: logged.into(),
+        at: now,
+    });
+    fanout
+        .notifier
+        .push(owner, &message, Reach::Fresh, now)
+        .await;
     Ok(())
+}
+
+fn refused(channel_id: &ChannelId, attempt: &RefusedAttempt) -> Event {
+    Event {
+        channel_id: channel_id.clone(),
+        id: format!("attempt.{}", attempt.id),
+        at: attempt.first_at,
+        what: What::Refused {
+            reason: attempt.reason.clone(),
+            detail: attempt.detail.clone(),
+            ip_address: attempt.ip_address.clone(),
+            encoder: attempt.encoder.clone(),
+        },
+    }
 }
 
 /// Ends the session's record where its edge has not.

@@ -4,10 +4,14 @@
 
 pub(crate) mod channel;
 pub(crate) mod credential;
+pub(crate) mod event;
 pub(crate) mod fanout;
+pub(crate) mod hold;
+pub(crate) mod idempotency;
 pub(crate) mod ingest;
 mod limits;
 pub(crate) mod reaper;
+pub(crate) mod report;
 pub(crate) mod session;
 mod silence;
 pub(crate) mod status;
@@ -49,6 +53,18 @@ pub(crate) enum Error {
     /// It cannot be done while the channel is live.
     #[error("the channel is live")]
     ChannelIsLive,
+    /// The stream key was reported as leaked and is dead.
+    #[error("the stream key was retired")]
+    StreamKeyRetired,
+    /// A request with the same `Idempotency-Key` is being worked on.
+    #[error("the request is being worked on")]
+    RequestInFlight,
+    /// The `Idempotency-Key` came with another request.
+    #[error("the idempotency key was used before")]
+    IdempotencyKeyReused,
+    /// One address sent too many of these.
+    #[error("too many requests")]
+    TooManyRequests,
     /// The store is away.
     #[error("the store is away")]
     Unavailable(#[source] store::Error),
@@ -80,6 +96,7 @@ impl From<InvalidSetting> for Error {
             InvalidSetting::Name => "name",
             InvalidSetting::Grace => "graceSeconds",
             InvalidSetting::KeyOverlap => "overlapSeconds",
+            InvalidSetting::Hold => "holdSeconds",
             InvalidSetting::AllowedNetworks => "limits.allowedNetworks",
             InvalidSetting::MaximumBitrate => "limits.maximumBitrateKbps",
             InvalidSetting::MaximumResolution => "limits.maximumResolution",

@@ -4,13 +4,17 @@
 //! posted while `$connect` runs, and what a route returns is not sent to the page: the page sends
 //! `hello` and the answer is posted to its connection.
 //!
-//! Absent on purpose: changes through the socket; it only shows. Closing a socket at the moment its
-//! token ends is to come; until then the gateway's two hours are its longest life.
+//! A socket ends when its token would. Nobody waits for that moment: from then on nothing is pushed
+//! to it, its next message closes it (the page sends one each 25 s), and one that sends none falls to
+//! the gateway's own limit, ten minutes without a message in either direction.
+//!
+//! Absent on purpose: changes through the socket; it only shows.
 
 use std::time::Duration;
 
 use contract::websocket::ServerMessage;
-use domain::Timestamp;
+use domain::{Timestamp, UserId};
+use store::{Connection, MAX_CONNECTIONS, Store};
 
 use super::{Error, channel, ticket};
 use crate::Websocket;
@@ -32,6 +36,9 @@ pub(crate) enum Refused {
     /// No ticket, or one that is not good.
     #[error("the ticket is not good")]
     Ticket,
+    /// The user has as many open as are pushed to.
+    #[error("the user has too many dashboards open")]
+    TooMany,
     /// The store gave no answer.
     #[error(transparent)]
     Failed(#[from] Error),
@@ -52,14 +59,51 @@ pub(crate) async fn connect(
     let given = given.ok_or(Refused::Ticket)?;
     let ticket = ticket::take(&websocket.store, given, now).await?;
     let ticket = ticket.ok_or(Refused::Ticket)?;
-    let expires_at = ticket.session_expires_at.min(now + MAX_LIFE);
-    websocket
-        .store
-        .add_connection(&ticket.user_id, connection_id, expires_at)
-        .await
-        .map_err(Error::from)?;
-    tracing::info!(user_id = %ticket.user_id, connection_id, "dashboard connected");
+    let connection = Connection {
+        id: connection_id.to_owned(),
+        user_id: ticket.user_id,
+        expires_at: ticket.session_expires_at.min(now + MAX_LIFE),
+    };
+    admit(&websocket.store, &connection, now).await?;
+    tracing::info!(user_id = %connection.user_id, connection_id, "dashboard connected");
     Ok(())
+}
+
+/// Notes a connection where its user may have one more. Two at the same moment may both be let in.
+async fn admit(store: &Store, connection: &Connection, now: Timestamp) -> Result<(), Refused> {
+    let open = store.connections_of(&connection.user_id, now).await;
+    if open.map_err(Error::from)?.len() >= MAX_CONNECTIONS {
+        return Err(Refused::TooMany);
+    }
+    let added = store.add_connection(connection).await;
+    added.map_err(Error::from)?;
+    Ok(())
+}
+
+/// Whose connection it is, where it may go on; None where that has been seen to.
+async fn speaker(
+    websocket: &Websocket,
+    connection_id: &str,
+    now: Timestamp,
+) -> Result<Option<UserId>, Error> {
+    match websocket.store.connection(connection_id).await? {
+        Some(connection) if connection.expires_at > now => Ok(Some(connection.user_id)),
+        Some(_) => {
+            tracing::info!(connection_id, "dashboard's token has ended");
+            if let Err(error) = websocket.notifier.close(connection_id).await {
+                tracing::warn!(error = %Chain(&error), connection_id, "connection not closed");
+            }
+            Ok(None)
+        }
+        None => {
+            let answer = ServerMessage::Error {
+                code: UNKNOWN_CONNECTION.into(),
+                detail: "this connection has ended; connect again with a new ticket".into(),
+            };
+            post(websocket, connection_id, &answer).await;
+            Ok(None)
+        }
+    }
 }
 
 fn is_allowed(allowed: &[String], origin: &str) -> bool {
@@ -72,38 +116,50 @@ pub(crate) async fn hello(
     connection_id: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let store = &websocket.store;
-    let answer = match store.connection_owner(connection_id).await? {
-        Some(user_id) => {
-            let snapshot = channel::snapshot(store, &websocket.cache, &user_id, now).await?;
-            ServerMessage::Snapshot(snapshot)
-        }
-        None => ServerMessage::Error {
-            code: UNKNOWN_CONNECTION.into(),
-            detail: "this connection has ended; connect again with a new ticket".into(),
-        },
+    let Some(user_id) = speaker(websocket, connection_id, now).await? else {
+        return Ok(());
     };
-    post(websocket, connection_id, &answer).await;
+    let snapshot = channel::snapshot(&websocket.store, &websocket.cache, &user_id, now).await?;
+    post(websocket, connection_id, &ServerMessage::Snapshot(snapshot)).await;
     Ok(())
 }
 
-pub(crate) async fn ping(websocket: &Websocket, connection_id: &str) {
-    post(websocket, connection_id, &ServerMessage::Pong).await;
+pub(crate) async fn ping(
+    websocket: &Websocket,
+    connection_id: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    match speaker(websocket, connection_id, now).await {
+        // A store that is away for a while ends no socket.
+        Ok(Some(_)) | Err(Error::Unavailable(_)) => {
+            post(websocket, connection_id, &ServerMessage::Pong).await;
+            Ok(())
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Answers what is neither `hello` nor `ping`.
-pub(crate) async fn unknown(websocket: &Websocket, connection_id: &str) {
-    let answer = ServerMessage::Error {
-        code: UNKNOWN_ACTION.into(),
-        detail: "send {\"action\":\"hello\"} or {\"action\":\"ping\"}".into(),
-    };
-    post(websocket, connection_id, &answer).await;
+pub(crate) async fn unknown(
+    websocket: &Websocket,
+    connection_id: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if speaker(websocket, connection_id, now).await?.is_some() {
+        let answer = ServerMessage::Error {
+            code: UNKNOWN_ACTION.into(),
+            detail: "send {\"action\":\"hello\"} or {\"action\":\"ping\"}".into(),
+        };
+        post(websocket, connection_id, &answer).await;
+    }
+    Ok(())
 }
 
 /// Forgets a dashboard that is gone.
 pub(crate) async fn disconnect(websocket: &Websocket, connection_id: &str) -> Result<(), Error> {
     let store = &websocket.store;
-    if let Some(user_id) = store.connection_owner(connection_id).await? {
+    if let Some(Connection { user_id, .. }) = store.connection(connection_id).await? {
         store.remove_connection(&user_id, connection_id).await?;
         tracing::info!(%user_id, connection_id, "dashboard disconnected");
     }

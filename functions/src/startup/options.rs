@@ -224,7 +224,7 @@ impl Options for WebsocketOptions {
 #[command(
     name = "status-fanout",
     version,
-    about = "Follows the change stream of stream-sync's live items, on AWS Lambda"
+    about = "Follows the change streams of stream-sync, on AWS Lambda"
 )]
 pub struct StatusFanoutOptions {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! What follows from a change of a live item.
+//! What follows from a change of a live item; the events of it are in `events`.
 
 use std::time::Duration;
 
@@ -10,6 +10,12 @@ use serde_json::{Value, json};
 use crate::stack::{Stack, now};
 
 fn batch(images: &[(&str, Value, Value)]) -> Value {
+    batch_of("live", images)
+}
+
+/// An event of the change stream of a table: sequence numbers with images before and after.
+pub(crate) fn batch_of(table: &str, images: &[(&str, Value, Value)]) -> Value {
+    let source = format!("arn:aws:dynamodb:us-east-1:000000000000:table/{table}/stream/1");
     let records = images.iter().map(|(number, old, new)| {
         let mut change = json!({
             "ApproximateCreationDateTime": 1_900_000_000,
@@ -29,7 +35,7 @@ fn batch(images: &[(&str, Value, Value)]) -> Value {
             "eventSource": "aws:dynamodb",
             "awsRegion": "us-east-1",
             "dynamodb": change,
-            "eventSourceARN": "arn:aws:dynamodb:us-east-1:000000000000:table/live/stream/1",
+            "eventSourceARN": source,
         })
     });
     json!({ "Records": records.collect::<Vec<_>>() })
@@ -116,7 +122,9 @@ async fn a_change_is_pushed_again_to_the_owners_dashboards_only() {
     follow(&stack, Value::Null, stack.image(&id).await).await;
     for page in ["one", "two"] {
         let messages = stack.dashboards.messages(page);
-        assert_eq!(messages.len(), 1, "{messages:?}");
+        // The status comes first, and then what is told of it.
+        assert_eq!(messages.len(), 2, "{messages:?}");
+        assert_eq!(messages[1]["type"], "event");
         assert_eq!(messages[0]["type"], "status");
         assert_eq!(messages[0]["status"], "LIVE");
         assert_eq!(messages[0]["channelId"], id.as_str());
@@ -197,7 +205,7 @@ async fn a_record_that_cannot_be_read_does_not_hold_up_those_after_it() {
     let event = batch(&[("1", Value::Null, bad), ("2", Value::Null, good)]);
     let answer = stack.status_fanout.invoke(event).await.expect("an answer");
     assert_eq!(answer, json!({ "batchItemFailures": [] }));
-    assert_eq!(stack.dashboards.messages("page").len(), 1);
+    assert_eq!(stack.dashboards.messages("page")[0]["status"], "LIVE");
 }
 
 #[tokio::test]

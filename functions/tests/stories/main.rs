@@ -7,10 +7,15 @@
 mod binaries;
 mod channels;
 mod credentials;
+mod description;
+mod events;
 mod fanout;
+mod holds;
 mod problems;
 mod reaper;
+mod repeats;
 mod secrecy;
 mod stack;
 mod status;
+mod strangers;
 mod websocket;

@@ -1,8 +1,11 @@
 //! Everything around the functions, for one test.
 
 mod dashboards;
+mod description;
 mod identity;
+mod rights;
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::SdkConfig;
@@ -20,8 +23,10 @@ use store::cache::Cache;
 use tokio::net::TcpListener;
 
 pub(crate) use self::dashboards::Dashboards;
+pub(crate) use self::description::{Description, Operation};
 use self::identity::Identity;
 pub(crate) use self::identity::{AUDIENCE, ISSUER};
+use self::rights::Rights;
 
 /// Tests share their processors with builds: a slow answer must not look like a broken store.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,6 +41,7 @@ pub(crate) struct Stack {
     pub(crate) reaper: Function,
     pub(crate) dashboards: Dashboards,
     pub(crate) database_url: String,
+    pub(crate) description: Description,
     identity: Identity,
     database: aws_sdk_dynamodb::Client,
 }
@@ -70,11 +76,12 @@ impl Stack {
 
     async fn on(database_url: &str) -> Self {
         let sdk = sdk();
-        let config = store::client::config_for(&sdk)
-            .endpoint_url(database_url)
-            .timeout_config(TimeoutConfig::builder().operation_timeout(PATIENCE).build())
-            .build();
-        let database = aws_sdk_dynamodb::Client::from_conf(config);
+        let config = || {
+            store::client::config_for(&sdk)
+                .endpoint_url(database_url)
+                .timeout_config(TimeoutConfig::builder().operation_timeout(PATIENCE).build())
+        };
+        let database = aws_sdk_dynamodb::Client::from_conf(config().build());
         let store = Store::new(database.clone(), "");
         let dashboards = Dashboards::start().await;
         let management = notify::client(&sdk, &dashboards.url);
@@ -92,11 +99,24 @@ impl Stack {
                 allowed_origins: vec![PAGE.into()],
             },
         };
+        // What a function does it does with its own rights; what a test does, with all.
+        let with_rights = |function: &str| {
+            let config = config().interceptor(Rights::of(function)).build();
+            let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), "");
+            let management = notify::client(&sdk, &dashboards.url);
+            Services {
+                notifier: Notifier::new(management, store.clone()),
+                store,
+                ..services.clone()
+            }
+        };
+        let api = functions::api(with_rights("api"));
         Self {
-            api: functions::api(services.clone()),
-            websocket: functions::websocket(services.clone()),
-            status_fanout: functions::status_fanout(services.clone()),
-            reaper: functions::reaper(services.clone()),
+            description: Description::of(&api).await,
+            api,
+            websocket: functions::websocket(with_rights("websocket")),
+            status_fanout: functions::status_fanout(with_rights("status-fanout")),
+            reaper: functions::reaper(with_rights("reaper")),
             services,
             dashboards,
             database_url: database_url.to_owned(),
@@ -123,7 +143,7 @@ impl Stack {
         self.call(user, "POST", path, body).await
     }
 
-    /// Sends a request just as it is said.
+    /// Sends a request just as it is said, and holds the answer against the API's description.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -132,14 +152,14 @@ impl Stack {
         body: Option<&str>,
     ) -> Answer {
         let answer = self.api.invoke(http_event(method, path, headers, body));
-        let answer = answer.await.expect("an answer");
-        let text = answer["body"].as_str().unwrap_or_default();
-        assert_eq!(answer["isBase64Encoded"], false);
-        Answer {
-            status: answer["statusCode"].as_u64().expect("a status"),
-            headers: answer["headers"].clone(),
-            body: serde_json::from_str(text).unwrap_or(Value::Null),
-        }
+        let answer = Answer::of(&answer.await.expect("an answer"));
+        self.description.check(method, path, &answer);
+        answer
+    }
+
+    /// `Authorization` headers in the name of `user` that must open nothing, each with what is wrong.
+    pub(crate) fn bad_headers(&self, user: &str) -> Vec<(&'static str, Option<String>)> {
+        self.identity.bad_headers(user)
     }
 
     /// Where the identity provider's public keys are.
@@ -242,16 +262,22 @@ impl Stack {
         let pk = AttributeValue::S(format!("lock:stream:{channel_id}"));
         let request = self.database.get_item().table_name("live").key("pk", pk);
         let found = request.send().await.expect("a read").item;
-        let attributes = found.expect("an item").into_iter();
-        let shown = attributes.map(|(name, value)| {
-            let value = match value {
-                AttributeValue::S(text) => json!({ "S": text }),
-                AttributeValue::N(number) => json!({ "N": number }),
-                other => panic!("{name} is {other:?}"),
-            };
-            (name, value)
-        });
-        Value::Object(shown.collect())
+        image(&found.expect("an item"))
+    }
+
+    /// Every item of a table as the change stream shows it, in the order of their sort keys.
+    pub(crate) async fn images(&self, table: &str) -> Vec<Value> {
+        let request = self.database.scan().table_name(table);
+        let scanned = request.send().await.expect("a read");
+        let mut images: Vec<Value> = scanned.items().iter().map(image).collect();
+        images.sort_by_key(|image| image["sk"]["S"].to_string());
+        images
+    }
+
+    /// From now on every call to this table fails.
+    pub(crate) async fn lose_table(&self, table: &str) {
+        let request = self.database.delete_table().table_name(table);
+        request.send().await.expect("deleted");
     }
 
     /// A dashboard of `user` connects; what the function answered.
@@ -297,6 +323,16 @@ impl Stack {
 }
 
 impl Answer {
+    fn of(answer: &Value) -> Self {
+        let text = answer["body"].as_str().unwrap_or_default();
+        assert_eq!(answer["isBase64Encoded"], false);
+        Self {
+            status: answer["statusCode"].as_u64().expect("a status"),
+            headers: answer["headers"].clone(),
+            body: serde_json::from_str(text).unwrap_or(Value::Null),
+        }
+    }
+
     /// Checks that it is this problem, spelled as RFC 9457 wants it.
     pub(crate) fn is_problem(&self, status: u64, code: &str) {
         assert_eq!(
@@ -314,6 +350,24 @@ impl Answer {
 
     pub(crate) fn text(&self, field: &str) -> String {
         self.body[field].as_str().expect(field).to_owned()
+    }
+}
+
+fn image(item: &HashMap<String, AttributeValue>) -> Value {
+    let attributes = item.iter();
+    let shown = attributes.map(|(name, value)| (name.clone(), shown(value)));
+    Value::Object(shown.collect())
+}
+
+fn shown(value: &AttributeValue) -> Value {
+    match value {
+        AttributeValue::S(text) => json!({ "S": text }),
+        AttributeValue::N(number) => json!({ "N": number }),
+        AttributeValue::Bool(truth) => json!({ "BOOL": truth }),
+        AttributeValue::L(values) => {
+            json!({ "L": values.iter().map(shown).collect::<Vec<_>>() })
+        }
+        other => panic!("no table with a stream has {other:?}"),
     }
 }
 

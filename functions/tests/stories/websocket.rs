@@ -1,8 +1,25 @@
 //! The dashboards' sockets.
 
+use std::time::Duration;
+
+use contract::websocket::ServerMessage;
+use domain::{Timestamp, UserId};
+use notify::Reach;
 use serde_json::{Value, json};
+use store::Connection;
 
 use crate::stack::{PAGE, Stack, now};
+
+fn alice() -> UserId {
+    UserId::parse("alice").expect("an id")
+}
+
+/// Alice's open connections.
+async fn connected(stack: &Stack) -> Vec<String> {
+    let listed = stack.services.store.connections_of(&alice(), now()).await;
+    let open = listed.expect("a read").into_iter();
+    open.map(|connection| connection.id).collect()
+}
 
 #[tokio::test]
 async fn a_ticket_opens_one_socket_once() {
@@ -12,9 +29,7 @@ async fn a_ticket_opens_one_socket_once() {
     assert_eq!(stack.connect("two", Some(PAGE), &ticket).await, 401);
     assert_eq!(stack.connect("two", Some(PAGE), "made-up").await, 401);
     assert_eq!(stack.connect("two", Some(PAGE), "").await, 401);
-    let user = domain::UserId::parse("alice").expect("an id");
-    let connections = stack.services.store.connections_of(&user).await;
-    assert_eq!(connections.expect("a read"), ["one"]);
+    assert_eq!(connected(&stack).await, ["one"]);
 }
 
 #[tokio::test]
@@ -83,12 +98,85 @@ async fn a_dashboard_that_leaves_is_forgotten() {
     let stack = Stack::start().await;
     stack.dashboard("alice", "page").await;
     assert_eq!(stack.disconnect("page").await, 200);
-    let user = domain::UserId::parse("alice").expect("an id");
-    let connections = stack.services.store.connections_of(&user).await;
-    assert_eq!(connections.expect("a read"), [] as [&str; 0]);
+    assert_eq!(connected(&stack).await, [] as [&str; 0]);
     // A second word of it changes nothing, and the connection is nobody's any more.
     assert_eq!(stack.disconnect("page").await, 200);
     assert_eq!(stack.say("page", r#"{"action":"hello"}"#).await, 200);
     let messages = stack.dashboards.messages("page");
     assert_eq!(messages[0]["code"], "unknown_connection");
+}
+
+#[tokio::test]
+async fn a_socket_ends_when_its_token_would() {
+    let stack = Stack::start().await;
+    let store = &stack.services.store;
+    // The tokens of these stories are good for an hour.
+    let hour = Duration::from_secs(3_600);
+    let earliest = Timestamp::from_millis(now().millis() / 1_000 * 1_000) + hour;
+    stack.dashboard("alice", "page").await;
+    let latest = now() + hour;
+    let connection = store.connection("page").await.expect("a read");
+    let connection = connection.expect("it is known");
+    assert!((earliest..=latest).contains(&connection.expires_at));
+
+    let push = async |now| {
+        let (notifier, owner) = (&stack.services.notifier, alice());
+        let pushed = notifier.push(&owner, &ServerMessage::Pong, Reach::Fresh, now);
+        pushed.await.sent
+    };
+    let last = Timestamp::from_millis(connection.expires_at.millis() - 1);
+    assert_eq!(push(last).await, 1);
+    assert_eq!(push(connection.expires_at).await, 0);
+    stack.dashboards.messages("page");
+
+    // The same an hour later.
+    let ended = Connection {
+        expires_at: now(),
+        ..connection
+    };
+    store.add_connection(&ended).await.expect("a write");
+    for action in ["hello", "ping", "anything"] {
+        let message = json!({ "action": action }).to_string();
+        assert_eq!(stack.say("page", &message).await, 200);
+    }
+    assert_eq!(stack.dashboards.messages("page"), [] as [Value; 0]);
+    assert_eq!(stack.dashboards.closed(), ["page", "page", "page"]);
+    // The gateway tells of the end, and then nothing of it is left.
+    assert_eq!(stack.disconnect("page").await, 200);
+    assert_eq!(store.connection("page").await.expect("a read"), None);
+}
+
+#[tokio::test]
+async fn a_user_has_a_bounded_number_of_dashboards_and_ended_ones_do_not_count() {
+    let stack = Stack::start().await;
+    let add = async |id: String, expires_at| {
+        let user_id = alice();
+        let connection = Connection {
+            id,
+            user_id,
+            expires_at,
+        };
+        let added = stack.services.store.add_connection(&connection).await;
+        added.expect("a write");
+    };
+    let later = now() + Duration::from_secs(600);
+    for number in 1..store::MAX_CONNECTIONS {
+        add(format!("open-{number}"), later).await;
+    }
+    add("ended".into(), now()).await;
+    stack.dashboard("alice", "last").await;
+    let ticket = stack.ticket("alice").await;
+    assert_eq!(stack.connect("more", Some(PAGE), &ticket).await, 429);
+    stack.dashboard("bob", "another").await;
+    assert_eq!(stack.disconnect("last").await, 200);
+    stack.dashboard("alice", "again").await;
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_while_the_store_is_away() {
+    let stack = Stack::without_a_store().await;
+    assert_eq!(stack.say("page", r#"{"action":"ping"}"#).await, 200);
+    let messages = stack.dashboards.messages("page");
+    assert_eq!(messages, [json!({ "type": "pong" })]);
+    assert_eq!(stack.say("page", r#"{"action":"hello"}"#).await, 503);
 }

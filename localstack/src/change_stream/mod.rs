@@ -1,5 +1,6 @@
-//! The change stream of `live`: hands what changed to the function `status-fanout`, as Lambda's event
-//! source mapping does.
+//! The change stream of a table: hands what changed to the function `status-fanout`, as Lambda's event
+//! source mapping does. There is one for each table that has a stream; their records are in order
+//! within a table and not across tables, as on AWS.
 //!
 //! Polled through the ordinary streams client, so that it is the same with the embedded database and
 //! with another one. Each shard is read in order; a batch is handed on until the function took it, a
@@ -31,8 +32,9 @@ const POLL: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_secs(2);
 /// Most records in one event, as in the AWS template.
 const MAX_BATCH: i32 = 100;
-/// Most times that one batch is handed on, as in the AWS template.
-const MAX_ATTEMPTS: u32 = 5;
+/// Most times that one batch is handed on: for one minute and three quarters. What is given up is
+/// missing from the event log for ever, and a database elsewhere may be away for a while.
+const MAX_ATTEMPTS: u32 = 10;
 /// First wait before a batch is handed on again; it doubles.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -235,7 +237,7 @@ async fn hand_on(function: &Function, arn: &str, batch: &[Record]) {
     let records = left.len();
     tracing::error!(
         records,
-        "changes given up: a dashboard or the session log may lack them"
+        "changes given up: a dashboard, the session log or the event log may lack them"
     );
 }
 

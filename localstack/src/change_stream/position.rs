@@ -1,10 +1,7 @@
-//! How far each shard was handed on.
+//! How far each shard of a table's stream was handed on.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-/// The file's name inside `--state`.
-const FILE_NAME: &str = "change-stream.json";
+use std::path::{Path, PathBuf};
 
 /// The last sequence number of each shard that was handed on; in a file where state is kept.
 #[derive(Debug, Default)]
@@ -14,10 +11,10 @@ pub(crate) struct Positions {
 }
 
 impl Positions {
-    /// What was remembered in this directory. A file that cannot be read counts as none: what was
-    /// handed on is then handed on again, which does no harm.
-    pub(crate) fn open(state: Option<&std::path::Path>) -> Self {
-        let file = state.map(|state| state.join(FILE_NAME));
+    /// What was remembered of this table in this directory. A file that cannot be read counts as none:
+    /// what was handed on is then handed on again, which does no harm.
+    pub(crate) fn open(state: Option<&Path>, table: &str) -> Self {
+        let file = state.map(|state| state.join(format!("change-stream-{table}.json")));
         let reached = file
             .as_deref()
             .and_then(|file| std::fs::read(file).ok())

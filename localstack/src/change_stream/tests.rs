@@ -61,7 +61,7 @@ fn function(answers: Vec<Answer>) -> (Function, mpsc::UnboundedReceiver<Value>) 
         let next = answers.lock().unwrap().next();
         let answer = next.map_or(Ok(Value::Null), |answer| answer(&event));
         sender.send(event).unwrap();
-        async move { answer }.boxed()
+        async move { Ok(answer?) }.boxed()
     });
     (function, events)
 }
@@ -161,7 +161,7 @@ async fn what_was_handed_on_before_a_restart_is_not_handed_on_again() {
         let (function, mut events) = function(Vec::new());
         // Stopped before it began: it still hands on what is there.
         let shutdown = CancellationToken::new();
-        let positions = Positions::open(Some(state.path()));
+        let positions = Positions::open(Some(state.path()), TABLE);
         let stream = stream(&database, function, positions).await;
         let running = tokio::spawn(stream.run(shutdown.clone()));
         assert_eq!(numbers(&next(&mut events).await), [n.to_string()]);

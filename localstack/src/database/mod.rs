@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 const FILE_NAME: &str = "dynamodb.sqlite";
 
 /// The region that requests are signed for where the environment names none.
-const REGION: &str = "us-east-1";
+pub const REGION: &str = "us-east-1";
 
 /// Where the tables are.
 #[derive(Clone)]

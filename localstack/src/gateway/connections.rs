@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::event;
@@ -18,9 +18,9 @@ use super::event;
 /// after that the pusher is told to slow down.
 const QUEUE_MESSAGES: usize = 64;
 
-/// Connections open at once. A person has a few; the bound keeps a runaway page from taking all
-/// file handles.
-const MAX_CONNECTIONS: usize = 1_000;
+/// Connections open at once, those included that `$connect` is being asked for. A person has a few;
+/// the bound keeps a runaway page from taking all file handles.
+pub(super) const MAX_CONNECTIONS: usize = 1_000;
 
 /// One open connection, as others reach it.
 #[derive(Debug)]
@@ -65,8 +65,15 @@ impl Connection {
 }
 
 /// All of them. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Connections(Arc<Mutex<HashMap<String, Arc<Connection>>>>);
+#[derive(Clone, Debug)]
+pub(super) struct Connections {
+    open: Arc<Mutex<HashMap<String, Arc<Connection>>>>,
+    room: Arc<Semaphore>,
+}
+
+/// Room for one connection.
+#[derive(Debug)]
+pub(super) struct Room(OwnedSemaphorePermit);
 
 /// A connection's place among the open ones; leaving it takes the connection out.
 #[derive(Debug)]
@@ -74,6 +81,7 @@ pub(super) struct Place {
     pub(super) connection: Arc<Connection>,
     pub(super) queue: mpsc::Receiver<String>,
     all: Connections,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Drop for Place {
@@ -84,13 +92,21 @@ impl Drop for Place {
 }
 
 impl Connections {
-    /// Whether one more is allowed.
-    pub(super) fn has_room(&self) -> bool {
-        self.lock().len() < MAX_CONNECTIONS
+    /// None yet, and room for so many.
+    pub(super) fn new(room: usize) -> Self {
+        Self {
+            open: Arc::default(),
+            room: Arc::new(Semaphore::new(room)),
+        }
+    }
+
+    /// Room for one more; None where there is none.
+    pub(super) fn reserve(&self) -> Option<Room> {
+        Arc::clone(&self.room).try_acquire_owned().ok().map(Room)
     }
 
     /// Takes one in.
-    pub(super) fn open(&self, about: event::Connection) -> Place {
+    pub(super) fn open(&self, Room(room): Room, about: event::Connection) -> Place {
         let (sender, queue) = mpsc::channel(QUEUE_MESSAGES);
         let connection = Arc::new(Connection {
             last_active: AtomicU64::new(about.connected_at.millis()),
@@ -104,6 +120,7 @@ impl Connections {
             connection,
             queue,
             all: self.clone(),
+            _room: room,
         }
     }
 
@@ -114,6 +131,6 @@ impl Connections {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Connection>>> {
         // The map is whole after any panic: each holder does one call on it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

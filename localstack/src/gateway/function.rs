@@ -9,16 +9,18 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use stream_sync::lambda;
 use tokio::sync::Semaphore;
 
 /// Longest that one call may take: API Gateway's own limit for an integration is 30 s (HTTP) and
 /// 29 s (WebSocket).
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(29);
 
-/// Calls of one function at once. Lambda starts one process for each; here they share this one.
+/// Calls of one function at once. Lambda starts one process for each; here they share this one, or
+/// wait for one of a few.
 const MAX_CALLS: usize = 256;
 
-type Call = dyn Fn(Value) -> BoxFuture<'static, Result<Value, String>> + Send + Sync;
+type Call = dyn Fn(Value) -> BoxFuture<'static, Result<Value, Error>> + Send + Sync;
 
 /// A function. Cheap to clone.
 #[derive(Clone)]
@@ -34,12 +36,33 @@ pub(crate) enum Error {
     /// It ended with an error.
     #[error("the function failed: {0}")]
     Failed(String),
-    /// It took longer than [`TIMEOUT`].
-    #[error("the function took longer than {} s", TIMEOUT.as_secs())]
-    TimedOut,
+    /// It took longer than it may: its own limit, or [`TIMEOUT`].
+    #[error("the function took longer than {} s", .0.as_secs_f64())]
+    TimedOut(Duration),
     /// As many calls run as are allowed.
-    #[error("{MAX_CALLS} calls of the function are running already")]
+    #[error("too many calls of the function are running already")]
     Throttled,
+}
+
+impl From<String> for Error {
+    fn from(words: String) -> Self {
+        Self::Failed(words)
+    }
+}
+
+impl From<lambda::Error> for Error {
+    fn from(error: lambda::Error) -> Self {
+        match error {
+            lambda::Error::TimedOut(limit) => Self::TimedOut(limit),
+            lambda::Error::Throttled => Self::Throttled,
+            lambda::Error::Failed(_)
+            | lambda::Error::Lost(_)
+            | lambda::Error::NotStarted(_)
+            | lambda::Error::TooLarge(_)
+            | lambda::Error::NoJson
+            | lambda::Error::Stopped => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 impl fmt::Debug for Function {
@@ -52,7 +75,7 @@ impl Function {
     /// A function of this name that runs `call`.
     pub(crate) fn new<F>(name: &'static str, call: F) -> Self
     where
-        F: Fn(Value) -> BoxFuture<'static, Result<Value, String>> + Send + Sync + 'static,
+        F: Fn(Value) -> BoxFuture<'static, Result<Value, Error>> + Send + Sync + 'static,
     {
         Self {
             name,
@@ -77,7 +100,6 @@ impl Function {
         let _permit = self.calls.try_acquire().map_err(|_| Error::Throttled)?;
         tokio::time::timeout(TIMEOUT, (self.call)(event))
             .await
-            .map_err(|_| Error::TimedOut)?
-            .map_err(Error::Failed)
+            .map_err(|_| Error::TimedOut(TIMEOUT))?
     }
 }

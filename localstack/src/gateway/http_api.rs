@@ -110,7 +110,7 @@ fn failed(error: &function::Error) -> Response {
         function::Error::Failed(_) => {
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }
-        function::Error::TimedOut | function::Error::Throttled => {
+        function::Error::TimedOut(_) | function::Error::Throttled => {
             message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
         }
     }

@@ -32,7 +32,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use connections::Connections;
+use connections::{Connections, MAX_CONNECTIONS};
 pub(crate) use function::Function;
 
 /// Where `@connections` answers below the listener's address.
@@ -62,11 +62,15 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// A gateway in front of the functions `api` and `websocket`.
     pub(crate) fn new(api: Function, websocket: Function) -> Self {
+        Self::with_room_for(MAX_CONNECTIONS, api, websocket)
+    }
+
+    fn with_room_for(connections: usize, api: Function, websocket: Function) -> Self {
         Self {
             api,
             sockets: Sockets {
                 function: websocket,
-                connections: Connections::default(),
+                connections: Connections::new(connections),
                 shutdown: CancellationToken::new(),
                 tracker: TaskTracker::new(),
             },

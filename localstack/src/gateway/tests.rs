@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error as SocketError;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+use super::websocket::{IDLE, MAX_AGE, MAX_FRAME_BYTES, MAX_MESSAGE_BYTES};
 use super::*;
 
 /// Longer than anything here takes; only a hang reaches it.
@@ -32,6 +34,10 @@ struct Stand {
 
 impl Stand {
     async fn start() -> Self {
+        Self::with_room_for(MAX_CONNECTIONS).await
+    }
+
+    async fn with_room_for(connections: usize) -> Self {
         let events = Arc::new(Mutex::new(Vec::new()));
         let api = Function::new("api", |event| {
             let text = event["rawPath"].as_str().unwrap_or_default().to_owned();
@@ -40,9 +46,9 @@ impl Stand {
         let noted = events.clone();
         let websocket = Function::new("websocket", move |event| {
             noted.lock().unwrap().push(event.clone());
-            async move { answer(&event) }.boxed()
+            async move { Ok(answer(&event)?) }.boxed()
         });
-        let gateway = Gateway::new(api, websocket);
+        let gateway = Gateway::with_room_for(connections, api, websocket);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -86,6 +92,25 @@ impl Stand {
             }
         };
         tokio::time::timeout(DEADLINE, found).await.unwrap()
+    }
+
+    /// Sends a message, and waits until the function has it.
+    async fn say(&self, socket: &mut Socket) {
+        let messages = || {
+            let events = self.events.lock().unwrap();
+            let default = events.iter();
+            default
+                .filter(|event| event["requestContext"]["routeKey"] == "$default")
+                .count()
+        };
+        let before = messages();
+        socket.send("anything".into()).await.unwrap();
+        let heard = async {
+            while messages() == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, heard).await.unwrap();
     }
 
     async fn stop(self) {
@@ -288,8 +313,108 @@ async fn a_message_past_the_limits_is_refused_in_both_directions() {
             .into_service_error()
             .is_payload_too_large_exception()
     );
-    socket.send("y".repeat(32 * 1024 + 1).into()).await.unwrap();
+    let too_large = "y".repeat(MAX_FRAME_BYTES + 1);
+    socket.send(too_large.into()).await.unwrap();
     assert_eq!(close_code(&mut socket).await, Some(CloseCode::Size));
+    stand.stop().await;
+}
+
+/// A text message in frames of the largest size.
+fn frames(bytes: usize) -> Vec<Message> {
+    let text = vec![b'x'; bytes];
+    let parts: Vec<_> = text.chunks(MAX_FRAME_BYTES).collect();
+    let frame = |(place, part): (usize, &&[u8])| {
+        let kind = if place == 0 {
+            Data::Text
+        } else {
+            Data::Continue
+        };
+        let is_last = place + 1 == parts.len();
+        Message::Frame(Frame::message(part.to_vec(), OpCode::Data(kind), is_last))
+    };
+    parts.iter().enumerate().map(frame).collect()
+}
+
+#[tokio::test]
+async fn a_message_of_several_frames_has_a_limit_of_its_own() {
+    let stand = Stand::start().await;
+    let mut socket = stand.connect("good").await.unwrap();
+    for frame in frames(MAX_MESSAGE_BYTES) {
+        socket.send(frame).await.unwrap();
+    }
+    let body = stand.event("$default").await["body"].take();
+    assert_eq!(body.as_str().map(str::len), Some(MAX_MESSAGE_BYTES));
+    for frame in frames(MAX_MESSAGE_BYTES + 1) {
+        // The gateway may have closed before it was sent everything.
+        drop(socket.send(frame).await);
+    }
+    assert_eq!(close_code(&mut socket).await, Some(CloseCode::Size));
+    stand.stop().await;
+}
+
+/// Lets time pass at once. Only in between time stands still, so that sockets have theirs.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_connection_without_messages_ends_after_ten_minutes() {
+    let almost = IDLE - Duration::from_secs(10);
+    let stand = Stand::start().await;
+    let mut socket = stand.connect("good").await.unwrap();
+    stand.event("$connect").await;
+    for _ in 0..2 {
+        pass(almost).await;
+        stand.say(&mut socket).await;
+    }
+    // What is sent to it counts as much as what it sends.
+    pass(almost).await;
+    let id = id_of(&stand.event("$connect").await);
+    let post = stand.management().post_to_connection().connection_id(&id);
+    post.data(Blob::new("news")).send().await.unwrap();
+    assert_eq!(next(&mut socket).await, Some(Message::text("news")));
+    pass(almost).await;
+    stand.say(&mut socket).await;
+    pass(IDLE).await;
+    assert_eq!(close_code(&mut socket).await, Some(CloseCode::Away));
+    stand.event("$disconnect").await;
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn a_busy_connection_ends_after_two_hours() {
+    let stand = Stand::start().await;
+    let mut socket = stand.connect("good").await.unwrap();
+    stand.event("$connect").await;
+    let step = IDLE / 2;
+    let mut passed = step;
+    while passed < MAX_AGE {
+        pass(step).await;
+        stand.say(&mut socket).await;
+        passed += step;
+    }
+    pass(step).await;
+    assert_eq!(close_code(&mut socket).await, Some(CloseCode::Away));
+    stand.event("$disconnect").await;
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn no_more_connections_are_open_than_there_is_room_for() {
+    let stand = Stand::with_room_for(2).await;
+    stand.connect("bad").await.unwrap_err();
+    let mut first = stand.connect("good").await.unwrap();
+    let _second = stand.connect("good").await.unwrap();
+    let refused = stand.connect("good").await.unwrap_err();
+    let SocketError::Http(response) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(response.status(), 429);
+    first.close(None).await.unwrap();
+    stand.event("$disconnect").await;
+    stand.connect("good").await.unwrap();
     stand.stop().await;
 }
 

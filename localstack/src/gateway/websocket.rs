@@ -26,12 +26,14 @@ use super::connections::Place;
 use super::function::Error;
 use super::{Sockets, event, now, random_id};
 
-/// Largest message from a client, in bytes (API Gateway's limit for a frame).
-const MAX_MESSAGE_BYTES: usize = 32 * 1024;
+/// Largest frame from a client, in bytes (API Gateway's limit).
+pub(super) const MAX_FRAME_BYTES: usize = 32 * 1024;
+/// Largest message from a client, of several frames, in bytes (API Gateway's limit).
+pub(super) const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 /// Without a message in either direction for this long the connection ends (API Gateway's limit).
-const IDLE: Duration = Duration::from_secs(10 * 60);
+pub(super) const IDLE: Duration = Duration::from_secs(10 * 60);
 /// No connection lives longer (API Gateway's limit).
-const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
+pub(super) const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
 /// A reader that does not take one message in this long is taken for gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to answer a closing handshake.
@@ -81,9 +83,10 @@ pub(super) async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    if sockets.tracker.is_closed() || !sockets.connections.has_room() {
+    let room = sockets.connections.reserve();
+    let Some(room) = room.filter(|_| !sockets.tracker.is_closed()) else {
         return StatusCode::TOO_MANY_REQUESTS.into_response();
-    }
+    };
     let about = event::Connection {
         id: random_id(),
         domain: event::header(&headers, HOST).to_owned(),
@@ -96,12 +99,12 @@ pub(super) async fn upgrade(
     if let Some(refusal) = refusal(sockets.function.invoke(asked).await) {
         return refusal.into_response();
     }
-    let place = sockets.connections.open(about);
+    let place = sockets.connections.open(room, about);
     // The task is owned from here on, also while the handshake is still on its way.
     let owned = sockets.tracker.token();
     upgrade
         .max_message_size(MAX_MESSAGE_BYTES)
-        .max_frame_size(MAX_MESSAGE_BYTES)
+        .max_frame_size(MAX_FRAME_BYTES)
         .on_upgrade(move |socket| async move {
             let _owned = owned;
             Task {
@@ -119,7 +122,9 @@ fn refusal(answer: Result<Value, Error>) -> Option<StatusCode> {
     let answer = match answer {
         Ok(answer) => answer,
         Err(Error::Throttled) => return Some(StatusCode::TOO_MANY_REQUESTS),
-        Err(Error::Failed(_) | Error::TimedOut) => return Some(StatusCode::INTERNAL_SERVER_ERROR),
+        Err(Error::Failed(_) | Error::TimedOut(_)) => {
+            return Some(StatusCode::INTERNAL_SERVER_ERROR);
+        }
     };
     let code = answer.get("statusCode").and_then(Value::as_u64)?;
     if code < 400 {

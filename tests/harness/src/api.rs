@@ -1,9 +1,10 @@
 //! The HTTP API as an owner's script calls it.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use contract::event::Event;
 use contract::http::{
-    Channel, CreateChannel, DevToken, DevTokenRequest, MaskedStreamCredential, Page,
-    ResetStreamKey, Session, Status, StreamCredential, UpdateChannel, UpdateLimits,
+    Channel, CreateChannel, DevToken, DevTokenRequest, Disconnect, Hold, MaskedStreamCredential,
+    Page, ResetStreamKey, Session, Status, StreamCredential, UpdateChannel, UpdateLimits,
     WebsocketTicket,
 };
 use contract::problem::{CONTENT_TYPE, Problem};
@@ -150,6 +151,15 @@ impl Api {
         Ok(self.with_token(&token.token))
     }
 
+    /// The API at another address, called as the same user.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        Self {
+            base: base.trim_end_matches('/').to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// The same API, called with this bearer token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
@@ -242,6 +252,19 @@ impl Api {
     pub async fn sessions(&self, channel: &ChannelId) -> Result<Vec<Session>> {
         let page: Page<Session> = self
             .get(&format!("/v1/channels/{channel}/sessions"))
+            .await?;
+        Ok(page.items)
+    }
+
+    /// The channel's events after a number, oldest first: one page.
+    ///
+    /// # Errors
+    /// When the answer is not a page of events.
+    pub async fn events_after(&self, channel: &ChannelId, after: u64) -> Result<Vec<Event>> {
+        let page: Page<Event> = self
+            .get(&format!(
+                "/v1/channels/{channel}/events?limit=100&after={after}"
+            ))
             .await?;
         Ok(page.items)
     }
@@ -344,6 +367,27 @@ impl Api {
         let credential: StreamCredential = answer.ok()?;
         self.canary.plant(&credential.stream_key);
         Ok(credential)
+    }
+
+    /// Ends who is live on the channel, and lets nobody in for so many seconds.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn disconnect(&self, channel: &ChannelId, hold_seconds: u64) -> Result<Hold> {
+        let path = format!("/v1/channels/{channel}/disconnect");
+        let body = Body::json(&Disconnect { hold_seconds })?;
+        self.send(Method::POST, &path, body).await?.ok()
+    }
+
+    /// Lets publishers in again.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn lift_hold(&self, channel: &ChannelId) -> Result<()> {
+        let path = format!("/v1/channels/{channel}/hold");
+        let answer = self.send(Method::DELETE, &path, Body::Empty).await?;
+        ensure!(answer.status == 204, "{}: {}", answer.status, answer.body);
+        Ok(())
     }
 
     /// A ticket for one WebSocket.

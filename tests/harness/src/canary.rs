@@ -75,10 +75,18 @@ impl Canary {
 
 /// How a key could appear: either half of what is secret in it, encoded, or as its hash.
 fn spellings(key: &str) -> Vec<String> {
+    let hex = domain::id::hex(key.as_bytes());
+    let percent = |digit: fn(&u8) -> String| key.as_bytes().iter().map(digit).collect();
     let mut spellings = vec![
-        domain::id::hex(key.as_bytes()),
-        BASE64_STANDARD.encode(key).trim_end_matches('=').to_owned(),
+        hex.to_uppercase(),
+        hex,
+        percent(|byte| format!("%{byte:02X}")),
+        percent(|byte| format!("%{byte:02x}")),
     ];
+    for inside in (0..3).map(|before| base64_after(before, key)) {
+        spellings.push(inside.replace('+', "-").replace('/', "_"));
+        spellings.push(inside);
+    }
     let secret = key.strip_prefix("live").unwrap_or(key);
     if secret.len() >= 2 * TELLING_CHARACTERS && secret.is_ascii() {
         spellings.push(secret[..TELLING_CHARACTERS].to_owned());
@@ -92,8 +100,18 @@ fn spellings(key: &str) -> Vec<String> {
     spellings
 }
 
+/// The characters that a key alone decides where so many bytes stand before it in what is encoded.
+fn base64_after(before: usize, key: &str) -> String {
+    let bytes = [&vec![0; before], key.as_bytes()].concat();
+    let whole = bytes.len() * 8 / 6;
+    let first = (before * 8).div_ceil(6);
+    BASE64_STANDARD.encode(bytes)[first..whole].to_owned()
+}
+
 #[cfg(test)]
 mod tests {
+    use base64::prelude::BASE64_URL_SAFE;
+
     use super::*;
 
     fn planted() -> (Canary, StreamKey) {
@@ -119,6 +137,9 @@ mod tests {
             whole[20..].to_owned(),
             domain::id::hex(whole.as_bytes()),
             BASE64_STANDARD.encode(whole),
+            BASE64_STANDARD.encode(format!("Bearer {whole} and more")),
+            BASE64_URL_SAFE.encode(format!("key={whole}&")),
+            whole.bytes().map(|byte| format!("%{byte:02X}")).collect(),
             key.hash().to_hex(),
         ] {
             let log = format!("first line\n level=INFO key={leak} more");

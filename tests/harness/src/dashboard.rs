@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use contract::event::Event;
 use contract::http::{Metrics, Status, StatusWord};
 use contract::websocket::{ClientMessage, Refused, ServerMessage, Snapshot};
+use domain::ChannelId;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -157,6 +159,22 @@ impl Dashboard {
             _ => None,
         });
         refused.await
+    }
+
+    /// Waits for the next event of a channel.
+    ///
+    /// # Errors
+    /// When `deadline` passes first.
+    pub async fn expect_event(
+        &mut self,
+        channel: &ChannelId,
+        deadline: Duration,
+    ) -> Result<(Instant, Event)> {
+        let event = self.expect("an event", deadline, |message| match message {
+            ServerMessage::Event(told) if told.channel_id == *channel => Some(told.event.clone()),
+            _ => None,
+        });
+        event.await
     }
 
     /// Everything that came so far.

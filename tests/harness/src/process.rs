@@ -82,6 +82,17 @@ impl Process {
         kill_process(id, signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
+    /// The children that it has now, with the names of their programs as far as the system keeps them
+    /// (15 bytes).
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn children(&self) -> Result<Vec<(u32, String)>> {
+        let id = self.child.id().context("the process has ended already")?;
+        let all = processes()?.into_iter().filter(|found| found.parent == id);
+        Ok(all.map(|found| (found.id, found.name)).collect())
+    }
+
     /// Memory that it holds now, in bytes.
     ///
     /// # Errors
@@ -163,6 +174,53 @@ impl Process {
     }
 }
 
+/// A process of this machine.
+struct Found {
+    id: u32,
+    parent: u32,
+    name: String,
+    is_over: bool,
+}
+
+/// Every process of this machine.
+fn processes() -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let id = entry?.file_name().to_string_lossy().parse();
+        // One that ended while it was looked at is none.
+        found.extend(id.ok().and_then(look_at));
+    }
+    Ok(found)
+}
+
+fn look_at(id: u32) -> Option<Found> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name stands in brackets and may hold any character.
+    let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+    let mut rest = rest.split_whitespace();
+    Some(Found {
+        id,
+        name: name.to_owned(),
+        is_over: matches!(rest.next()?, "Z" | "X"),
+        parent: rest.next()?.parse().ok()?,
+    })
+}
+
+/// Whether a process of this id runs. One that ended and whose parent did not look yet does not.
+#[must_use]
+pub fn is_there(id: u32) -> bool {
+    look_at(id).is_some_and(|found| !found.is_over)
+}
+
+/// Sends a signal to a process that a program of the story started.
+///
+/// # Errors
+/// When it is not there.
+pub fn signal(id: u32, signal: Signal) -> Result<()> {
+    let id = Pid::from_raw(i32::try_from(id)?).context("a process id is never 0")?;
+    kill_process(id, signal).context("cannot signal a child of a program")
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         if !self.finished || std::thread::panicking() {
@@ -190,6 +248,31 @@ mod tests {
             (process.stdout().as_str(), process.stderr().as_str()),
             ("out\n", "err\n")
         );
+    }
+
+    #[tokio::test]
+    async fn children_are_seen_until_they_end() {
+        let mut process = shell("sleep 600 & echo ready; wait");
+        process
+            .writes("ready", Duration::from_secs(10))
+            .await
+            .unwrap();
+        let sleeps = wait::until("the child", Duration::from_secs(10), async || {
+            let children = process.children()?;
+            let sleep = children.into_iter().find(|(_, name)| name == "sleep");
+            Ok(sleep.map(|(id, _)| id))
+        });
+        let id = sleeps.await.unwrap();
+        assert!(is_there(id));
+        signal(id, Signal::KILL).unwrap();
+        assert!(
+            process
+                .exit(Duration::from_secs(10))
+                .await
+                .unwrap()
+                .success()
+        );
+        assert!(!is_there(id));
     }
 
     #[tokio::test]

@@ -13,6 +13,25 @@ use tokio::time::timeout;
 /// # Errors
 /// When it is not built, saying how to build it.
 pub fn ours(name: &str) -> Result<Command> {
+    Ok(untold(Command::new(path_of_ours(name)?)))
+}
+
+/// Without what a developer has set for their own stack or AWS account, which must not reach a story's.
+pub(crate) fn untold(mut command: Command) -> Command {
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        if name.starts_with("STREAM_SYNC_") || name.starts_with("AWS_") || name == "RUST_LOG" {
+            command.env_remove(&variable);
+        }
+    }
+    command
+}
+
+/// Where a program of this workspace is.
+///
+/// # Errors
+/// When it is not built, saying how to build it.
+pub fn path_of_ours(name: &str) -> Result<PathBuf> {
     let path = beside_the_tests()?.join(name);
     if !path.is_file() {
         bail!(
@@ -20,15 +39,7 @@ pub fn ours(name: &str) -> Result<Command> {
             path.display()
         );
     }
-    let mut command = Command::new(path);
-    // What a developer has set for their own stack or AWS account must not reach a story's.
-    for (variable, _) in std::env::vars_os() {
-        let name = variable.to_string_lossy();
-        if name.starts_with("STREAM_SYNC_") || name.starts_with("AWS_") || name == "RUST_LOG" {
-            command.env_remove(&variable);
-        }
-    }
-    Ok(command)
+    Ok(path)
 }
 
 /// Runs a program that is to end by itself, to its end.

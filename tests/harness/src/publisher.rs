@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use rml_rtmp::handshake::{Handshake, HandshakeProcessResult, PeerType};
 use rml_rtmp::sessions::{
-    ClientSession, ClientSessionConfig, ClientSessionEvent, ClientSessionResult, PublishRequestType,
+    ClientSession, ClientSessionConfig, ClientSessionEvent, ClientSessionResult,
+    PublishRequestType, StreamMetadata,
 };
 use rml_rtmp::time::RtmpTimestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -127,6 +128,17 @@ impl Publisher {
                 _ => {}
             }
         }
+    }
+
+    /// Says what it is, as encoders do in their metadata before any media.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn send_name(&mut self, encoder: &str) -> Result<()> {
+        let mut metadata = StreamMetadata::new();
+        metadata.encoder = Some(encoder.to_owned());
+        let packet = self.session.publish_metadata(&metadata)?;
+        self.act(vec![packet]).await
     }
 
     /// Sends one keyframe with its sequence header, as of `millis` on the stream's own clock.

@@ -90,6 +90,24 @@ impl Redis {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
+    /// Every key with what it holds, a line for each.
+    ///
+    /// # Errors
+    /// When redis-cli fails.
+    pub async fn dump(&self) -> Result<String> {
+        let mut dump = String::new();
+        for key in self.ask(&["KEYS", "*"]).await?.lines() {
+            let command = match self.ask(&["TYPE", key]).await?.as_str() {
+                "hash" => "HGETALL",
+                "string" => "GET",
+                other => anyhow::bail!("{key} is a {other}: say how to read it"),
+            };
+            let held = self.ask(&[command, key]).await?;
+            dump.push_str(&format!("{key} {}\n", held.replace('\n', " ")));
+        }
+        Ok(dump)
+    }
+
     /// Sets an entry to whatever these bytes are.
     ///
     /// # Errors

@@ -197,6 +197,27 @@ impl Stack {
         self.edges_process().writes(text, deadline).await
     }
 
+    /// The processes that run the function `name` for the stack now.
+    ///
+    /// # Errors
+    /// When the stack has ended.
+    pub fn function_processes(&self, name: &str) -> Result<Vec<u32>> {
+        let children = self.process.children()?.into_iter();
+        Ok(children
+            .filter(|(_, of)| of == name)
+            .map(|(id, _)| id)
+            .collect())
+    }
+
+    /// Kills the stack's own program (SIGKILL): nothing in it can end anything.
+    ///
+    /// # Errors
+    /// When it had ended already.
+    pub async fn kill_9(mut self) -> Result<()> {
+        self.process.end(Signal::KILL, ENDS_WITHIN).await?;
+        Ok(())
+    }
+
     fn processes(&self) -> impl Iterator<Item = &Process> {
         let edge = self.edge.iter().map(|edge| &edge.process);
         std::iter::once(&self.process).chain(edge)

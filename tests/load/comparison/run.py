@@ -18,6 +18,8 @@ SLACK_SECONDS = 90
 # together a little more than the file, so that a second of each part of it is seen.
 STATUS_LOOKS = 20
 STATUS_SECONDS = 1.2
+# Statuses that the API gives in a second beside a generator that goes first.
+STATUSES_A_SECOND = 200
 
 
 def measure(name, row, media, options, syscalls=False):
@@ -49,7 +51,8 @@ class Window:
     def command(self):
         seconds = self.row.publishers / self.options.ramp + self.options.settle + self.options.window
         asks = self.options.status and self.server.api
-        hold = 35 + self.row.publishers // 50 if asks else 1
+        look = max(STATUS_SECONDS, self.row.publishers / STATUSES_A_SECOND)
+        hold = int(STATUS_LOOKS * look) + 10 if asks else 1
         command = [self.options.programs / "rtmp-load", "--url", self.server.url]
         command += ["--flv", self.media, *self.server.flags]
         command += ["--connections", self.row.publishers, "--ramp", self.options.ramp]

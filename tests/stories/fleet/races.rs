@@ -9,7 +9,7 @@ use harness::{Fleet, HANG, Publisher, wait};
 use crate::ordinarily_or_at_length;
 
 /// Starts to publish, with media at once where it is let in.
-async fn contend(server: &str, key: &str) -> Result<Outcome> {
+pub(super) async fn contend(server: &str, key: &str) -> Result<Outcome> {
     let outcome = Publisher::publish(server, key).await?;
     let Outcome::Accepted(mut publisher) = outcome else {
         return Ok(outcome);

@@ -4,17 +4,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use domain::{ChannelId, StreamKey, Timestamp};
+use domain::StreamKey;
 use harness::fleet::{Channel, Options};
 use harness::publisher::Outcome;
 use harness::{Fleet, Publisher, Redis, wait};
 use rand::{Rng as _, RngCore as _};
-use store::Store;
-use store::cache::{Cache, Control};
-use stream_sync::database::Database;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -143,48 +140,6 @@ fn note(answers: &Shared, number: usize, tried: &Tried, began: Instant, answer: 
     }
 }
 
-/// Holds and lifts as the API does: first the store, then the cache, then everybody is told.
-struct Holder {
-    store: Store,
-    cache: Cache,
-}
-
-impl Holder {
-    async fn of(fleet: &Fleet) -> Result<Self> {
-        let database = Database::Remote(fleet.proxy.url("control")?.parse()?);
-        let config = store::client::config_for(&database.sdk_config().await).build();
-        let client = aws_sdk_dynamodb::Client::from_conf(config);
-        Ok(Self {
-            store: Store::new(client, ""),
-            cache: Cache::redis(&fleet.redis()?.url()).await?,
-        })
-    }
-
-    async fn hold(&self, channel: &ChannelId) -> Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let until = Timestamp::default() + now + HOLD;
-        let version = self.store.hold(channel, until).await?;
-        self.say(channel, version, Some(until)).await;
-        Ok(())
-    }
-
-    async fn lift(&self, channel: &ChannelId) -> Result<()> {
-        let version = self.store.lift_hold(channel).await?;
-        self.say(channel, version, None).await;
-        Ok(())
-    }
-
-    async fn say(&self, channel: &ChannelId, auth_version: u64, until: Option<Timestamp>) {
-        self.cache.remember_hold(channel, auth_version, until).await;
-        let channel_id = channel.clone();
-        let control = Control {
-            channel_id,
-            auth_version,
-        };
-        self.cache.announce(control).await;
-    }
-}
-
 /// Every entry about keys and holds that Redis has, by name.
 async fn entries(redis: &Redis) -> Result<BTreeMap<String, String>> {
     let mut entries = BTreeMap::new();
@@ -234,10 +189,10 @@ struct Scene {
     held: Vec<Channel>,
     generations: Vec<u64>,
     stale: BTreeMap<String, String>,
-    holder: Holder,
 }
 
 impl Scene {
+    #[allow(clippy::print_stdout, reason = "figures are for a person to read")]
     async fn set(fleet: &Fleet) -> Result<Self> {
         let mut right = fleet.channels(RESET).await?;
         let lifted = fleet.channels(LIFTED).await?;
@@ -246,9 +201,11 @@ impl Scene {
         let known = old.iter();
         let known = known.chain(held.iter().chain(&lifted).map(|channel| &channel.key));
         publish_once(fleet, known).await?;
-        let holder = Holder::of(fleet).await?;
         for channel in held.iter().chain(&lifted) {
-            holder.hold(&channel.id).await?;
+            channel
+                .owner
+                .disconnect(&channel.id, HOLD.as_secs())
+                .await?;
         }
         let stale = entries(fleet.redis()?).await?;
         // On a busy machine not every entry is written in the time of a call.
@@ -256,7 +213,7 @@ impl Scene {
         println!("Redis knew {} of {most} keys and holds", stale.len());
         ensure!(stale.len() > most / 2, "too few to be stale later");
         for channel in &lifted {
-            holder.lift(&channel.id).await?;
+            channel.owner.lift_hold(&channel.id).await?;
         }
         for channel in &mut right {
             let reset = contract::http::ResetStreamKey::default();
@@ -284,7 +241,6 @@ impl Scene {
             held,
             generations,
             stale,
-            holder,
         })
     }
 
@@ -327,6 +283,7 @@ fn key_of_nobody() -> String {
 }
 
 /// Waits until every publisher was answered anew, and tells what that cost.
+#[allow(clippy::print_stdout, reason = "figures are for a person to read")]
 async fn every_answer_is_right(
     fleet: &Fleet,
     answers: &Shared,
@@ -411,6 +368,5 @@ async fn whatever_becomes_of_redis_in_a_storm_every_answer_is_the_stores() -> Re
             "a hold did not spare the lock"
         );
     }
-    scene.holder.cache.close().await;
     fleet.stop().await
 }

@@ -84,7 +84,7 @@ pub struct Attempt {
 struct Parked {
     owner: Owner,
     generation: u64,
-    /// Its heartbeat when it was asked.
+    /// Its heartbeat when it was asked; None where it had just started and was not known yet.
     heartbeat: Option<u64>,
     until: Moment,
 }
@@ -166,7 +166,10 @@ impl Attempt {
         };
         if at >= parked.until {
             Step::Refuse(Refusal::ServiceUnavailable)
-        } else if parked.lives(fleet) || fleet.is_dead(&parked.owner) == Some(true) {
+        } else if parked.lives(fleet)
+            || parked.is_known_at_last(fleet)
+            || fleet.is_dead(&parked.owner) == Some(true)
+        {
             Step::Read
         } else {
             Step::Park {
@@ -220,6 +223,11 @@ impl Attempt {
 }
 
 impl Parked {
+    /// Whether the holder can be asked now, and could not before.
+    fn is_known_at_last(&self, fleet: &Watch) -> bool {
+        self.heartbeat.is_none() && fleet.heartbeat(&self.owner).is_some()
+    }
+
     /// Whether the holder beat since it was asked: it cannot be reached and yet it lives.
     fn lives(&self, fleet: &Watch) -> bool {
         let now = fleet.heartbeat(&self.owner);

@@ -100,6 +100,16 @@ impl EndReason {
         }
     }
 
+    /// Whether a holder may end an item in this state for this reason.
+    #[must_use]
+    pub const fn ends(self, state: State) -> bool {
+        match state {
+            State::Starting => true,
+            State::Live => !matches!(self, Self::NoMedia),
+            State::Offline | State::Grace => false,
+        }
+    }
+
     /// Reads the stable word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {

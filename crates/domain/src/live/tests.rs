@@ -73,6 +73,14 @@ fn a_broadcast_runs_from_offline_through_live_and_grace_to_offline() {
 }
 
 #[test]
+fn a_lock_that_was_read_before_its_first_media_is_not_ended_for_want_of_it() {
+    let starting = take(None, &claim(1, 1));
+    let late = starting.dropped(NOW, GRACE).expect("something to write");
+    assert!(late.permitted(Some(&starting)));
+    assert!(!late.permitted(Some(&go_live(&starting))));
+}
+
+#[test]
 fn a_second_publisher_is_refused_while_the_first_lives_and_asks_it_before() {
     for item in [take(None, &claim(1, 1)), go_live(&take(None, &claim(1, 1)))] {
         let decide = |holder| decide(Some(&item), &claim(2, 2), holder, NOW);

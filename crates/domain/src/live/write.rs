@@ -44,7 +44,8 @@ pub enum Write {
         /// Why.
         reason: EndReason,
     },
-    /// The holder ends the session itself: OFFLINE at once.
+    /// The holder ends the session itself: OFFLINE at once. Where nothing came, whoever sweeps its
+    /// lock may have read it just before media did: then it is not let through.
     End {
         /// The channel.
         channel_id: ChannelId,
@@ -114,12 +115,18 @@ impl Write {
             (
                 Self::Grace {
                     owner, generation, ..
-                }
-                | Self::End {
-                    owner, generation, ..
                 },
                 Some(item),
             ) => item.state.is_held() && item.is_held_by(owner, *generation),
+            (
+                Self::End {
+                    owner,
+                    generation,
+                    reason,
+                    ..
+                },
+                Some(item),
+            ) => reason.ends(item.state) && item.is_held_by(owner, *generation),
             (Self::Offline { seen, .. }, Some(item)) => {
                 item.state == State::Grace && item.version == *seen
             }

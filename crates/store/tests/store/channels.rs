@@ -28,6 +28,7 @@ pub(crate) fn channel(number: u16) -> Channel {
         key_created_at: None,
         key_public_id: None,
         key_hash: None,
+        key_retired_at: None,
         previous_key_hash: None,
     }
 }
@@ -122,13 +123,14 @@ async fn settings_that_were_changed_meanwhile_are_not_overwritten() {
         grace: Duration::from_secs(30),
         ..seen.clone()
     };
-    database.faults.add("UpdateItem", Fault::LoseAnswer);
-    store.update_channel(&seen, &mine).await.expect("changed");
+    database.faults.add("TransactWriteItems", Fault::LoseAnswer);
+    let changed = store.update_channel(&seen, &mine, NOW).await;
+    changed.expect("changed");
     assert_eq!(database.faults.left(), 0);
-    let late = store.update_channel(&seen, &theirs).await;
+    let late = store.update_channel(&seen, &theirs, NOW).await;
     assert!(matches!(late, Err(Error::Conflict)), "{late:?}");
     assert_eq!(store.channel(&seen.id).await.expect("read"), Some(mine));
-    let missing = store.update_channel(&channel(2), &channel(2)).await;
+    let missing = store.update_channel(&channel(2), &channel(2), NOW).await;
     assert!(matches!(missing, Err(Error::Conflict)), "{missing:?}");
 }
 
@@ -155,7 +157,7 @@ async fn limits_change_with_the_gate_and_other_settings_without_it() {
     store.create_channel(&seen).await.expect("made");
     let strict = limited(&seen, strict());
     database.faults.add("TransactWriteItems", Fault::LoseAnswer);
-    let changed = store.update_channel(&seen, &strict).await;
+    let changed = store.update_channel(&seen, &strict, NOW).await;
     assert_eq!(changed.expect("changed"), Some(1));
     assert_eq!(database.faults.left(), 0);
     assert_eq!(
@@ -169,9 +171,9 @@ async fn limits_change_with_the_gate_and_other_settings_without_it() {
         name: "Sunday show".into(),
         ..strict.clone()
     };
-    let changed = store.update_channel(&strict, &renamed).await;
+    let changed = store.update_channel(&strict, &renamed, NOW).await;
     assert_eq!(changed.expect("changed"), None);
-    let late = store.update_channel(&seen, &seen).await;
+    let late = store.update_channel(&seen, &seen, NOW).await;
     assert!(matches!(late, Err(Error::Conflict)), "{late:?}");
 }
 
@@ -182,15 +184,17 @@ async fn limits_that_were_changed_meanwhile_are_not_overwritten() {
     let seen = limited(&channel(1), strict());
     store.create_channel(&seen).await.expect("made");
     let open = limited(&seen, Limits::default());
-    let changed = store.update_channel(&seen, &open).await;
+    let changed = store.update_channel(&seen, &open, NOW).await;
     assert_eq!(changed.expect("changed"), Some(1));
-    let again = store.update_channel(&seen, &open).await;
+    let again = store.update_channel(&seen, &open, NOW).await;
     assert_eq!(again.expect("repeated"), Some(1));
     let narrower = Limits {
         maximum_bitrate_kbps: Some(3_000),
         ..strict()
     };
-    let late = store.update_channel(&seen, &limited(&seen, narrower)).await;
+    let late = store
+        .update_channel(&seen, &limited(&seen, narrower), NOW)
+        .await;
     assert!(matches!(late, Err(Error::Conflict)), "{late:?}");
     assert_eq!(store.channel(&seen.id).await.expect("read"), Some(open));
     assert_eq!(store.gate(&seen.id).await.expect("read").auth_version, 1);

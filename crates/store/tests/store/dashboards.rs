@@ -2,51 +2,92 @@
 
 use std::time::Duration;
 
-use store::Ticket;
+use domain::Timestamp;
+use store::{Connection, Store, Ticket};
 
 use crate::channels::user;
 use crate::database::{Database, Fault};
 use crate::live::NOW;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn connection(user_name: &str, id: &str) -> Connection {
+    Connection {
+        id: id.to_owned(),
+        user_id: user(user_name),
+        expires_at: NOW + HOUR,
+    }
+}
+
+async fn open_at(store: &Store, user_name: &str, now: Timestamp) -> Vec<String> {
+    let listed = store.connections_of(&user(user_name), now).await;
+    let ids = listed.expect("read").into_iter();
+    ids.map(|connection| connection.id).collect()
+}
 
 #[tokio::test]
 async fn a_connection_is_found_by_its_user_and_by_itself_until_it_is_removed() {
     let database = Database::start().await;
     let store = &database.store;
     for id in ["Zx1=", "Zx2="] {
-        store
-            .add_connection(&user("owner"), id, NOW)
-            .await
-            .expect("added");
+        let added = store.add_connection(&connection("owner", id)).await;
+        added.expect("added");
     }
-    let listed = store.connections_of(&user("owner")).await;
-    assert_eq!(listed.expect("read"), ["Zx1=", "Zx2="]);
-    let owner = store.connection_owner("Zx1=").await.expect("read");
-    assert_eq!(owner, Some(user("owner")));
+    let listed = store.connections_of(&user("owner"), NOW).await;
+    let expected = ["Zx1=", "Zx2="].map(|id| connection("owner", id));
+    assert_eq!(listed.expect("read"), expected);
+    let found = store.connection("Zx1=").await.expect("read");
+    assert_eq!(found, Some(connection("owner", "Zx1=")));
     for _ in 0..2 {
         store
             .remove_connection(&user("owner"), "Zx1=")
             .await
             .expect("removed");
     }
-    let listed = store.connections_of(&user("owner")).await;
-    assert_eq!(listed.expect("read"), ["Zx2="]);
-    assert_eq!(store.connection_owner("Zx1=").await.expect("read"), None);
-    let stranger = store.connections_of(&user("stranger")).await;
-    assert_eq!(stranger.expect("read"), Vec::<String>::new());
+    assert_eq!(open_at(store, "owner", NOW).await, ["Zx2="]);
+    assert_eq!(store.connection("Zx1=").await.expect("read"), None);
+    assert_eq!(open_at(store, "stranger", NOW).await, [] as [&str; 0]);
 }
 
 #[tokio::test]
-async fn a_users_connections_are_bounded() {
+async fn a_connection_that_has_expired_is_not_listed_whether_it_was_deleted_or_not() {
     let database = Database::start().await;
     let store = &database.store;
-    for number in 0..store::MAX_CONNECTIONS + 1 {
-        store
-            .add_connection(&user("owner"), &format!("c{number}"), NOW)
-            .await
-            .expect("added");
+    for (id, expires_at) in [("short", NOW + HOUR / 2), ("long", NOW + HOUR)] {
+        let connection = Connection {
+            expires_at,
+            ..connection("owner", id)
+        };
+        store.add_connection(&connection).await.expect("added");
     }
-    let listed = store.connections_of(&user("owner")).await.expect("read");
+    let moment = |millis| NOW + HOUR / 2 + Duration::from_millis(millis);
+    assert_eq!(open_at(store, "owner", NOW).await, ["long", "short"]);
+    assert_eq!(open_at(store, "owner", moment(0)).await, ["long"]);
+    let before = Timestamp::from_millis(moment(0).millis() - 1);
+    assert_eq!(open_at(store, "owner", before).await, ["long", "short"]);
+    assert_eq!(open_at(store, "owner", NOW + HOUR).await, [] as [&str; 0]);
+    // Whoever it was is still known, so that it can be closed.
+    assert!(store.connection("short").await.expect("read").is_some());
+}
+
+#[tokio::test]
+async fn a_users_connections_are_bounded_and_expired_ones_do_not_count() {
+    let database = Database::start().await;
+    let store = &database.store;
+    for number in 0..store::MAX_CONNECTIONS + 20 {
+        let expired = Connection {
+            expires_at: NOW,
+            ..connection("owner", &format!("a{number:03}"))
+        };
+        store.add_connection(&expired).await.expect("added");
+    }
+    for number in 0..store::MAX_CONNECTIONS + 1 {
+        let open = connection("owner", &format!("b{number:03}"));
+        store.add_connection(&open).await.expect("added");
+    }
+    let listed = open_at(store, "owner", NOW).await;
     assert_eq!(listed.len(), store::MAX_CONNECTIONS);
+    assert!(listed.iter().all(|id| id.starts_with('b')), "{listed:?}");
 }
 
 fn ticket() -> Ticket {

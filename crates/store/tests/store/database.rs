@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_http_client::Builder;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
@@ -23,6 +24,8 @@ use store::Store;
 /// What happens to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
+    /// None: it is carried out and answered.
+    Pass,
     /// It is carried out and its answer is lost.
     LoseAnswer,
     /// It is never answered.
@@ -62,6 +65,7 @@ pub(crate) struct Database {
     pub(crate) store: Store,
     prefix: String,
     pub(crate) client: aws_sdk_dynamodb::Client,
+    pub(crate) streams: aws_sdk_dynamodbstreams::Client,
     pub(crate) faults: Faults,
 }
 
@@ -91,29 +95,73 @@ impl Database {
         format!("{}{name}", self.prefix)
     }
 
+    /// What the database says of a table.
+    pub(crate) async fn describe(&self, name: &str) -> aws_sdk_dynamodb::types::TableDescription {
+        let request = self.client.describe_table().table_name(self.table(name));
+        let described = request.send().await.expect("described");
+        described.table.expect("a table")
+    }
+
+    /// All items of a table, as the change stream shows them.
+    pub(crate) async fn images(&self, name: &str) -> Vec<serde_json::Value> {
+        let request = self.client.scan().table_name(self.table(name));
+        let scanned = request.consistent_read(true).send().await.expect("read");
+        let items = scanned.items().iter();
+        items
+            .map(|item| {
+                let attributes = item.iter();
+                attributes
+                    .map(|(name, value)| (name.clone(), image(value)))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into()
+            })
+            .collect()
+    }
+
+    /// The change stream of a table.
+    pub(crate) fn stream_of(&self, name: &str) -> String {
+        let table = self.table(name);
+        format!("arn:aws:dynamodb:us-east-1:000000000000:table/{table}/stream/1")
+    }
+
     /// A client of the DynamoDB at `url`.
     pub(crate) fn at(url: &str) -> Self {
         let faults = Faults::default();
-        let http = FaultyClient {
+        let http = SharedHttpClient::new(FaultyClient {
             inner: Builder::new().build_http(),
             faults: faults.clone(),
-        };
+        });
         let credentials = Credentials::new("fake", "fake", None, None, "test");
         let sdk = aws_config::SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .endpoint_url(url)
+            .http_client(http)
             .build();
-        let config = store::client::config_for(&sdk).http_client(http).build();
+        let config = store::client::config_for(&sdk).build();
         let client = aws_sdk_dynamodb::Client::from_conf(config);
         let prefix = format!("test-{:016x}-", rand::random::<u64>());
         Self {
             store: Store::new(client.clone(), &prefix),
             prefix,
             client,
+            streams: aws_sdk_dynamodbstreams::Client::new(&sdk),
             faults,
         }
+    }
+}
+
+fn image(value: &AttributeValue) -> serde_json::Value {
+    use serde_json::json;
+    match value {
+        AttributeValue::S(text) => json!({ "S": text }),
+        AttributeValue::N(number) => json!({ "N": number }),
+        AttributeValue::Bool(truth) => json!({ "BOOL": truth }),
+        AttributeValue::L(values) => {
+            json!({ "L": values.iter().map(image).collect::<Vec<_>>() })
+        }
+        other => panic!("no table with a stream has {other:?}"),
     }
 }
 
@@ -149,7 +197,7 @@ impl HttpConnector for FaultyConnector {
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
             match fault {
-                None => inner.call(request).await,
+                None | Some(Fault::Pass) => inner.call(request).await,
                 Some(Fault::LoseAnswer) => {
                     inner.call(request).await?;
                     Err(ConnectorError::io("the answer was lost".into()))

@@ -128,6 +128,26 @@ async fn a_fenced_edge_cannot_beat_and_an_edge_that_beats_cannot_be_fenced() {
 }
 
 #[tokio::test]
+async fn of_a_heartbeat_and_a_fence_at_once_one_is_done() {
+    let database = Database::start().await;
+    for round in 0..20 {
+        let observed = edge(round);
+        assert!(database.boots(observed.clone()).await);
+        let next = Write::Beat {
+            edge_id: observed.id.clone(),
+            heartbeat: Heartbeat {
+                epoch: 1,
+                number: 1,
+            },
+            publishers: 0,
+        };
+        let fence = observed.fence();
+        let (beaten, fenced) = tokio::join!(database.makes(&next), database.makes(&fence));
+        assert!(beaten != fenced, "round {round}: {beaten} {fenced}");
+    }
+}
+
+#[tokio::test]
 async fn a_draining_edge_goes_on_beating_and_fences_itself_at_last() {
     let database = Database::start().await;
     assert!(database.boots(edge(1)).await);

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::types::{ProjectionType, StreamViewType, TimeToLiveStatus};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ProjectionType,
+    ScalarAttributeType, StreamViewType, TimeToLiveStatus,
+};
 use domain::StreamKey;
 use store::client::{ATTEMPT_TIMEOUT, MAX_ATTEMPTS, OPERATION_TIMEOUT};
 use store::{Error, Store};
@@ -16,17 +19,19 @@ async fn tables_are_created_once_with_their_stream_index_and_expiry() {
     let database = Database::start().await;
     database.store.create_tables().await.expect("repeated");
     let client = &database.client;
-    let described = client
-        .describe_table()
-        .table_name(database.table("live"))
-        .send()
-        .await;
-    let live = described.expect("described").table.expect("there");
-    let stream = live.stream_specification.expect("a stream");
-    assert_eq!(
-        stream.stream_view_type,
-        Some(StreamViewType::NewAndOldImages)
-    );
+    for (table, has_stream) in [
+        ("live", true),
+        ("attempts", true),
+        ("audit", true),
+        ("channels", false),
+        ("events", false),
+    ] {
+        let stream = database.describe(table).await.stream_specification;
+        let view = stream.and_then(|stream| stream.stream_view_type);
+        let both = has_stream.then_some(StreamViewType::NewAndOldImages);
+        assert_eq!(view, both, "{table}");
+    }
+    let live = database.describe("live").await;
     let index = live.global_secondary_indexes.expect("an index").remove(0);
     assert_eq!(index.index_name.as_deref(), Some("byOwner"));
     let projection = index.projection.expect("a projection").projection_type;
@@ -36,6 +41,8 @@ async fn tables_are_created_once_with_their_stream_index_and_expiry() {
         ("channels", false),
         ("sessions", false),
         ("attempts", true),
+        ("audit", true),
+        ("events", true),
         ("connections", true),
         ("tickets", true),
         ("idempotency", true),
@@ -47,6 +54,43 @@ async fn tables_are_created_once_with_their_stream_index_and_expiry() {
         let enabled = status == Some(TimeToLiveStatus::Enabled);
         assert_eq!(enabled, expires, "{table}");
     }
+}
+
+#[tokio::test]
+async fn a_table_of_an_earlier_release_gets_its_change_stream() {
+    let database = Database::without_tables().await;
+    let key = KeySchemaElement::builder()
+        .attribute_name("pk")
+        .key_type(KeyType::Hash);
+    let sort = KeySchemaElement::builder()
+        .attribute_name("sk")
+        .key_type(KeyType::Range);
+    let attribute = |name| {
+        let attribute = AttributeDefinition::builder().attribute_name(name);
+        attribute.attribute_type(ScalarAttributeType::S).build()
+    };
+    let created = database
+        .client
+        .create_table()
+        .table_name(database.table("attempts"))
+        .key_schema(key.build().expect("whole"))
+        .key_schema(sort.build().expect("whole"))
+        .attribute_definitions(attribute("pk").expect("whole"))
+        .attribute_definitions(attribute("sk").expect("whole"))
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await;
+    created.expect("made");
+    assert_eq!(
+        database.describe("attempts").await.stream_specification,
+        None
+    );
+    for _ in 0..2 {
+        database.store.create_tables().await.expect("made or kept");
+    }
+    let stream = database.describe("attempts").await.stream_specification;
+    let view = stream.and_then(|stream| stream.stream_view_type);
+    assert_eq!(view, Some(StreamViewType::NewAndOldImages));
 }
 
 #[tokio::test]

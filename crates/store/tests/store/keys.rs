@@ -195,8 +195,8 @@ async fn a_hold_cuts_what_is_live_and_lets_nobody_in_until_it_is_over_or_lifted(
     let seen = with_first_key(store).await;
     let key = store.key(&new_key(1).hash).await.expect("read");
     let until = NOW + Duration::from_secs(60);
-    database.faults.add("UpdateItem", Fault::LoseAnswer);
-    let version = store.hold(&seen.id, until).await.expect("held");
+    database.faults.add("TransactWriteItems", Fault::LoseAnswer);
+    let version = store.hold(&seen.id, until, NOW).await.expect("held");
     let gate = store.gate(&seen.id).await.expect("read");
     assert!(is_cut(1, &gate) && !is_cut(version, &gate));
     assert_eq!(
@@ -205,14 +205,55 @@ async fn a_hold_cuts_what_is_live_and_lets_nobody_in_until_it_is_over_or_lifted(
     );
     assert!(admit(key.as_ref(), &gate, until).is_ok());
 
-    let lifted = store.lift_hold(&seen.id).await.expect("lifted");
+    let lifted = store.lift_hold(&seen.id, NOW).await.expect("lifted");
     assert!(lifted > version, "caches let the newer answer win");
     let gate = store.gate(&seen.id).await.expect("read");
     assert!(admit(key.as_ref(), &gate, NOW).is_ok());
     assert!(is_cut(1, &gate), "what was cut stays so");
     let nowhere = channel(7).id;
-    let nowhere = store.hold(&nowhere, until).await;
+    let nowhere = store.hold(&nowhere, until, NOW).await;
     assert!(matches!(nowhere, Err(Error::Conflict)));
+}
+
+#[tokio::test]
+async fn a_retired_key_is_dead_for_every_clock_and_no_reset_brings_it_back() {
+    let database = Database::start().await;
+    let store = &database.store;
+    let stale = with_first_key(store).await;
+    let hash = new_key(1).hash;
+    let key = store.key(&hash).await.expect("read").expect("known");
+    database.faults.add("TransactWriteItems", Fault::LoseAnswer);
+    let version = store.retire_key(&hash, &key, NOW).await;
+    assert_eq!(version.expect("retired"), Some(2));
+    assert_eq!(valid(store, Timestamp::default()).await, Vec::<u64>::new());
+    assert_eq!(read(store).await.key_retired_at, Some(NOW));
+    let again = store.retire_key(&hash, &key, NOW).await;
+    assert_eq!(again.expect("nothing to do"), None);
+
+    let until = NOW + Duration::from_secs(60);
+    let unaware = store.reset_key(&stale, &new_key(2), &overlap(until)).await;
+    assert!(matches!(unaware, Err(Error::Conflict)), "{unaware:?}");
+    let seen = read(store).await;
+    let reset = store.reset_key(&seen, &new_key(2), &overlap(until)).await;
+    assert_eq!(reset.expect("reset"), 3);
+    assert_eq!(valid(store, NOW).await, [2]);
+    assert_eq!(read(store).await.key_retired_at, None);
+}
+
+#[tokio::test]
+async fn a_key_in_its_overlap_is_retired_alone() {
+    let database = Database::start().await;
+    let store = &database.store;
+    let seen = with_first_key(store).await;
+    let until = NOW + Duration::from_secs(60);
+    let reset = store.reset_key(&seen, &new_key(2), &overlap(until)).await;
+    reset.expect("reset");
+    let hash = new_key(1).hash;
+    let key = store.key(&hash).await.expect("read").expect("known");
+    let version = store.retire_key(&hash, &key, NOW).await;
+    assert_eq!(version.expect("retired"), Some(3));
+    assert_eq!(valid(store, NOW).await, [2]);
+    assert_eq!(read(store).await.key_retired_at, None);
 }
 
 #[tokio::test]
@@ -234,6 +275,32 @@ async fn of_two_resets_from_the_same_view_one_is_a_conflict() {
     assert_eq!(valid(store, NOW).await, [2]);
     let bare = store.reset_key(&channel(1), &new_key(1), &DEAD_NOW).await;
     assert!(matches!(bare, Err(Error::Conflict)), "{bare:?}");
+}
+
+#[tokio::test]
+async fn of_two_resets_at_once_one_is_made_whole_and_nothing_of_the_other() {
+    let database = Database::start().await;
+    let store = &database.store;
+    let mut seen = with_first_key(store).await;
+    for round in 1..10 {
+        let [one, other] = [2 * round, 2 * round + 1].map(|fill| NewKey {
+            hash: new_key(fill).hash,
+            ..new_key(seen.key_version + 1)
+        });
+        let (first, second) = tokio::join!(
+            store.reset_key(&seen, &one, &DEAD_NOW),
+            store.reset_key(&seen, &other, &DEAD_NOW)
+        );
+        let lost = match (&first, &second) {
+            (Ok(_), Err(Error::Conflict)) => &other,
+            (Err(Error::Conflict), Ok(_)) => &one,
+            both => panic!("round {round}: {both:?}"),
+        };
+        let left = store.key(&lost.hash).await.expect("read");
+        assert_eq!(left, None, "round {round}");
+        seen = read(store).await;
+        assert_eq!(seen.key_version, round + 1);
+    }
 }
 
 #[tokio::test]

@@ -20,14 +20,14 @@ pub(crate) fn channel(number: u16) -> ChannelId {
     ChannelId::from_random([high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
 }
 
-fn owner(edge: u8) -> Owner {
+pub(crate) fn owner(edge: u8) -> Owner {
     Owner {
         edge_id: EdgeId::from_random([edge; 16]),
         epoch: 1,
     }
 }
 
-fn claim(channel_id: &ChannelId, edge: u8) -> Claim {
+pub(crate) fn claim(channel_id: &ChannelId, edge: u8) -> Claim {
     Claim {
         channel_id: channel_id.clone(),
         owner: owner(edge),
@@ -39,7 +39,7 @@ fn claim(channel_id: &ChannelId, edge: u8) -> Claim {
     }
 }
 
-fn acquire(found: Option<&Item>, claim: &Claim) -> Write {
+pub(crate) fn acquire(found: Option<&Item>, claim: &Claim) -> Write {
     match live::decide(found, claim, Holder::Dead, NOW) {
         Decision::Acquire(acquire) => Write::Acquire(acquire),
         Decision::SweepFirst(item) => item.dropped(NOW, DEFAULT_GRACE).expect("it is held"),
@@ -113,7 +113,7 @@ fn ways(channel_id: &ChannelId, depth: usize) -> Vec<(Vec<Write>, Option<Item>)>
     ways
 }
 
-async fn must(store: &Store, write: &Write) -> Item {
+pub(crate) async fn must(store: &Store, write: &Write) -> Item {
     match store.write_live(write).await.expect("available") {
         Written::Done(item) => item,
         Written::Rejected(found) => panic!("rejected {write:?} on {found:?}"),
@@ -294,29 +294,6 @@ async fn a_channel_that_was_never_live_has_no_item() {
     let database = Database::start().await;
     let found = database.store.live(&channel(1)).await;
     assert_eq!(found.expect("available"), None);
-}
-
-#[test]
-fn an_item_is_read_from_an_image_of_the_change_stream() {
-    let id = channel(1);
-    let image = serde_json::json!({
-        "pk": {"S": format!("lock:stream:{id}")}, "st": {"S": "LIVE"}, "gen": {"N": "3"},
-        "seq": {"N": "1"}, "owner": {"S": owner(1).to_string()},
-        "attemptId": {"S": "a"}, "connectionId": {"S": "c"}, "sessionId": {"S": "s"},
-        "keyVersion": {"N": "2"}, "clientIp": {"S": "192.0.2.1"},
-        "startedAt": {"N": "1900000000000"}, "lastLiveAt": {"N": "1900000000500"},
-    });
-    let item = Store::live_image(&image).expect("readable");
-    assert_eq!(
-        (item.channel_id, item.state, item.version.generation),
-        (id, State::Live, 3)
-    );
-    assert_eq!(item.owner, Some(owner(1)));
-    let Err(store::Error::Corrupt { table, what }) = Store::live_image(&serde_json::json!({}))
-    else {
-        panic!("an empty image is no item");
-    };
-    assert_eq!((table, what), ("live", "pk"));
 }
 
 #[tokio::test]

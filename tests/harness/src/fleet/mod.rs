@@ -24,10 +24,11 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use self::edge::Launch;
+use crate::fault_proxy::Call;
 use crate::journal::{self, Accepted};
 use crate::{
-    Alone, Api, DashboardWatch, FaultProxy, Faults, Process, Redis, Servers, Stack, programs,
-    stack, wait,
+    Alone, Api, DashboardWatch, FaultProxy, Faults, Policy, Process, Redis, Servers, Stack,
+    programs, stack, wait,
 };
 
 pub use crowd::{Crowd, Member};
@@ -354,6 +355,7 @@ impl Fleet {
             ended?;
         }
         self.check_edges().await?;
+        self.check_rights()?;
         self.check_journals()?;
         let canary = self.stack.canary.clone();
         self.stack.stop().await?;
@@ -371,6 +373,22 @@ impl Fleet {
             let expected = &self.options.expected_errors;
             edge.check(&self.stack.canary, expected).await?;
         }
+        Ok(())
+    }
+
+    /// The edges asked the store for nothing that their IAM policy does not give them.
+    fn check_rights(&self) -> Result<()> {
+        let policy = Policy::of("edge").map_err(|wrong| anyhow::anyhow!(wrong))?;
+        let counts = self.proxy.counts();
+        let forbidden: Vec<&Call> = counts
+            .rows()
+            .map(|(call, _)| call)
+            .filter(|call| call.line != CONTROL && !policy.allows(&call.operation, &call.table))
+            .collect();
+        ensure!(
+            forbidden.is_empty(),
+            "edges have no right to: {forbidden:?}"
+        );
         Ok(())
     }
 

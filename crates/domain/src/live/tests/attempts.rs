@@ -115,6 +115,23 @@ fn an_owner_that_was_not_read_yet_is_looked_up_and_not_taken_for_dead() {
 }
 
 #[test]
+fn a_holder_that_was_not_known_yet_is_asked_again_as_soon_as_it_is() {
+    let unread = Watch::new(claim(2, 2).owner.edge_id);
+    let (mut attempt, _) = find(Some(live()), &unread);
+    attempt.learned(false, &unread, NOW);
+    let park = Step::Park { until: AT + PARK };
+    assert_eq!(attempt.answered(Yield::Silent, &unread, AT), park);
+    assert_eq!(attempt.look(&unread, AT), park);
+    let read = fleet(1, EdgeState::Up);
+    assert_eq!(attempt.look(&read, AT), Step::Read);
+    assert_eq!(attempt.found(Some(live()), &read, NOW), Step::Ask(live()));
+    // Silent still: from now on it is waited for its next heartbeat.
+    assert_eq!(attempt.answered(Yield::Silent, &read, AT), park);
+    assert_eq!(attempt.look(&read, AT), park);
+    assert_eq!(attempt.look(&fleet(2, EdgeState::Up), AT), Step::Read);
+}
+
+#[test]
 fn an_earlier_epoch_of_this_very_edge_is_dead() {
     let fleet = Watch::new(claim(1, 1).owner.edge_id);
     let mut owner = claim(1, 1).owner;
