@@ -144,7 +144,11 @@ async fn token(
 ) -> Response {
     let user = match request {
         Ok(Json(request)) => request.user_id,
-        Err(rejected) => return problem(rejected.status(), rejected.body_text()),
+        // Not in the rejection's own words: they quote what was sent.
+        Err(rejected) => {
+            let detail = "send {\"userId\": \"...\"} as Content-Type: application/json";
+            return problem(rejected.status(), detail.into());
+        }
     };
     match login.token(&user, crate::gateway::now()) {
         Ok(token) => {
@@ -232,12 +236,14 @@ mod tests {
         for (content_type, body, status) in [
             ("application/json", "{}", 400),
             ("application/json", r#"{"userId":"a/b"}"#, 400),
+            ("application/json", r#"{"a-canary":"a-canary"}"#, 400),
             ("application/json", "{", 400),
             ("text/plain", r#"{"userId":"demo"}"#, 415),
         ] {
             let (answered, problem) = ask(&login, content_type, body).await;
             assert_eq!(answered, status, "{body}");
             assert_eq!(problem["status"], status);
+            assert!(!problem.to_string().contains("canary"), "{problem}");
         }
     }
 

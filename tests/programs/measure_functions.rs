@@ -31,10 +31,18 @@ const READS: usize = 2_000;
 /// Reads of which two wait at any time, so that the instance never does.
 const AT_ONCE: usize = 2;
 
+/// What it takes to start each function as Lambda does, and to read a channel's status through one.
+#[derive(Debug, clap::Parser)]
+#[command(name = "measure-functions", version)]
+struct Arguments {
+    /// Where <function>/bootstrap or <function> is; beside this program unless said otherwise
+    folder: Option<PathBuf>,
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
-    let folder = match std::env::args_os().nth(1) {
-        Some(folder) => PathBuf::from(folder),
+    let folder = match <Arguments as clap::Parser>::parse().folder {
+        Some(folder) => folder,
         None => programs::path_of_ours("api")?
             .parent()
             .context("no folder")?

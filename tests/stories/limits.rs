@@ -114,7 +114,7 @@ async fn limits_that_change_are_held_against_a_stream_that_is_live() -> Result<(
 
     owner.set_limits(channel, None).await?;
     let limits = owner.channel(channel).await?.limits;
-    assert_eq!(limits, contract::http::Limits::default());
+    assert_eq!(limits, Some(contract::http::Limits::default()));
     let ffmpeg = Ffmpeg::publish(stack.server(0), &stack.key().await?)?;
     dashboard.expect_status(StatusWord::Live, HANG).await?;
     ffmpeg.stop_normally().await?;

@@ -88,8 +88,10 @@ pub struct Channel {
     /// How long a dropped stream may come back as the same session, in seconds.
     #[schemars(range(min = 1, max = MAX_GRACE.as_secs()))]
     pub grace_seconds: u64,
-    /// What it may be published with.
-    pub limits: Limits,
+    /// What it may be published with; left out of snapshots, which go into one message.
+    #[schemars(with = "Limits")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
     /// The region whose store decides for it.
     pub region: String,
     /// When it was made.

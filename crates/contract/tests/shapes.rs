@@ -44,11 +44,11 @@ fn channel() -> Channel {
         user_id: user(),
         name: "Saturday show".into(),
         grace_seconds: 10,
-        limits: Limits {
+        limits: Some(Limits {
             allowed_networks: vec!["192.0.2.0/24".into()],
             maximum_bitrate_kbps: Some(6_000),
             maximum_resolution: None,
-        },
+        }),
         region: "local".into(),
         created_at: MOMENT,
         is_live: true,
@@ -317,7 +317,10 @@ fn a_change_tells_what_stays_from_what_is_cleared() {
 fn the_shape_of_messages_to_the_page() {
     let snapshot = ServerMessage::Snapshot(Snapshot {
         channels: vec![ChannelSnapshot {
-            channel: channel(),
+            channel: Channel {
+                limits: None,
+                ..channel()
+            },
             status: status(),
         }],
         at: MOMENT,

@@ -177,7 +177,10 @@ pub(super) async fn snapshot(
 ) -> Result<Snapshot, Error> {
     let channels = all_whole(store, all(store, user_id).await?).await?;
     let channels = channels.iter().map(async |whole| ChannelSnapshot {
-        channel: whole.view(now),
+        channel: View {
+            limits: None,
+            ..whole.view(now)
+        },
         status: status::view(cache, &whole.channel, whole.live.as_ref(), now).await,
     });
     Ok(Snapshot {
@@ -226,7 +229,7 @@ fn view(channel: &Channel, gate: &Gate, live: Option<&Item>, now: Timestamp) -> 
         user_id: channel.user_id.clone(),
         name: channel.name.clone(),
         grace_seconds: channel.grace.as_secs(),
-        limits: channel.limits.clone().into(),
+        limits: Some(channel.limits.clone().into()),
         region: channel.region.clone(),
         created_at: channel.created_at,
         is_live: status.shown == Shown::Live,

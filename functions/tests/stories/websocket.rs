@@ -76,6 +76,28 @@ async fn hello_is_answered_with_everything_there_is_to_show() {
 }
 
 #[tokio::test]
+async fn as_many_channels_with_as_much_to_them_as_may_be_fit_into_one_snapshot() {
+    let stack = Stack::start().await;
+    let longest = "1111:2222:3333:4444:5555:6666:7777:8888/128";
+    let edge = stack.edge(1).await;
+    for _ in 0..20 {
+        let channel = json!({
+            "name": "\u{1f3a5}".repeat(100),
+            "limits": { "allowedNetworks": vec![longest; 32] },
+        });
+        let made = stack.post("alice", "/v1/channels", channel).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        let id = domain::ChannelId::parse(made.text("id")).expect("an id");
+        stack.go_live(&id, &edge, now()).await;
+    }
+    stack.dashboard("alice", "page").await;
+    assert_eq!(stack.say("page", r#"{"action":"hello"}"#).await, 200);
+    let messages = stack.dashboards.messages("page");
+    let shown = messages[0]["channels"].as_array().map(Vec::len);
+    assert_eq!(shown, Some(20), "{}", messages[0]["type"]);
+}
+
+#[tokio::test]
 async fn ping_is_answered_with_pong_and_anything_else_with_an_error() {
     let stack = Stack::start().await;
     stack.dashboard("alice", "page").await;

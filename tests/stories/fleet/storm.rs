@@ -17,17 +17,17 @@ use tokio_util::sync::CancellationToken;
 
 const EDGES: usize = 2;
 /// Channels whose key was reset: the new ones are right, the old ones retired.
-const RESET: usize = 30;
+const RESET: usize = 15;
 /// Channels that were on hold and are no more: their keys are right.
-const LIFTED: usize = 10;
+const LIFTED: usize = 5;
 /// Channels on hold.
-const HELD: usize = 20;
-const UNKNOWN: usize = 50;
+const HELD: usize = 10;
+const UNKNOWN: usize = 25;
 /// Publishers of each kind; those of a key take turns with it where there are more.
 const RIGHT_PUBLISHERS: usize = RESET + LIFTED;
-const RETIRED_PUBLISHERS: usize = 60;
-const UNKNOWN_PUBLISHERS: usize = 60;
-const HELD_PUBLISHERS: usize = 40;
+const RETIRED_PUBLISHERS: usize = 80;
+const UNKNOWN_PUBLISHERS: usize = 50;
+const HELD_PUBLISHERS: usize = 50;
 /// Between two tries of one publisher, in milliseconds: OBS waits two seconds at first.
 const PAUSE_MILLIS: std::ops::Range<u64> = 500..2_000;
 const HOLD: Duration = Duration::from_secs(3_600);

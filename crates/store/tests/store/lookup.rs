@@ -1,4 +1,5 @@
-//! A cache that is looked up by its name, with answers of ElastiCache as its API spells them.
+//! A cache that is looked up by its name, with answers of ElastiCache as its API spells them; one
+//! story also on the service at `ELASTICACHE_URL`, where that is given.
 
 use std::collections::BTreeMap;
 
@@ -73,16 +74,22 @@ fn endpoint(name: &str, host: &str) -> String {
     format!("<{name}><Address>{host}</Address><Port>6379</Port></{name}>")
 }
 
-/// What becomes of a look-up: an address, or what the operator reads.
-async fn found(serverless: (u16, String), group: Option<(u16, String)>) -> Result<String, String> {
+fn sdk() -> SdkConfig {
     let credentials = Credentials::new("fake", "fake", None, None, "test");
-    let mut answers = BTreeMap::from([(SERVERLESS, serverless)]);
-    answers.extend(group.map(|group| (GROUPS, group)));
-    let sdk = SdkConfig::builder()
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(ElastiCache(answers).into_shared())
+        .build()
+}
+
+/// What becomes of a look-up: an address, or what the operator reads.
+async fn found(serverless: (u16, String), group: Option<(u16, String)>) -> Result<String, String> {
+    let mut answers = BTreeMap::from([(SERVERLESS, serverless)]);
+    answers.extend(group.map(|group| (GROUPS, group)));
+    let sdk = sdk()
+        .into_builder()
+        .http_client(ElastiCache(answers))
         .build();
     let found = find(&sdk, "live-cache").await;
     found.map_err(|error| error.to_string())
@@ -90,6 +97,44 @@ async fn found(serverless: (u16, String), group: Option<(u16, String)>) -> Resul
 
 fn no_serverless() -> (u16, String) {
     error(404, "ServerlessCacheNotFoundFault")
+}
+
+/// Makes a serverless cache and a replication group, without TLS, on the service at `url` and looks
+/// both up.
+async fn found_on_the_service(url: &str) -> [Result<String, String>; 2] {
+    let sdk = sdk().into_builder().endpoint_url(url).build();
+    let client = aws_sdk_elasticache::Client::new(&sdk);
+    let [cache, group] = ["cache", "group"].map(|of| format!("{of}-{:08x}", rand::random::<u32>()));
+    let made = client.create_serverless_cache().engine("valkey");
+    let made = made.serverless_cache_name(&cache).send().await;
+    made.expect("a serverless cache");
+    let made = client.create_replication_group().engine("redis");
+    let made = made.replication_group_id(&group).num_cache_clusters(1);
+    let made = made.cache_node_type("cache.t3.micro");
+    let made = made.replication_group_description("of a story").send();
+    made.await.expect("a replication group");
+    let found = async |name: &str| find(&sdk, name).await.map_err(|error| error.to_string());
+    [found(&cache).await, found(&group).await]
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_among_caches_of_both_kinds() {
+    let found = match std::env::var("ELASTICACHE_URL") {
+        Ok(url) => found_on_the_service(&url).await,
+        Err(_) => {
+            let cache = serverless(&endpoint("Endpoint", "cache.example"));
+            let shard = endpoint("PrimaryEndpoint", "group.example");
+            let shards = format!("<NodeGroups><NodeGroup>{shard}</NodeGroup></NodeGroups>");
+            [
+                found(cache, None).await,
+                found(no_serverless(), Some(group(&shards))).await,
+            ]
+        }
+    };
+    let [cache, group] = found.map(|found| found.expect("found"));
+    println!("{cache}, {group}");
+    assert!(cache.starts_with("rediss://"), "{cache}");
+    assert!(group.starts_with("redis://"), "{group}");
 }
 
 #[tokio::test]

@@ -80,16 +80,17 @@ impl HttpConnector for Kms {
     }
 }
 
-fn sdk() -> aws_config::Builder {
+fn sdk() -> SdkConfig {
     let credentials = Credentials::new("fake", "fake", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
 }
 
 fn on(kms: Kms) -> Keyring {
-    Keyring::from_kms(&sdk().http_client(kms.into_shared()).build(), "a-key")
+    Keyring::from_kms(&sdk().into_builder().http_client(kms).build(), "a-key")
 }
 
 /// A keyring on a KMS that answers: the one at `KMS_URL`, with a key of its own, or ours.
@@ -97,7 +98,7 @@ async fn keyring() -> Keyring {
     let Ok(url) = std::env::var("KMS_URL") else {
         return on(Kms::default());
     };
-    let sdk = sdk().endpoint_url(url).build();
+    let sdk = sdk().into_builder().endpoint_url(url).build();
     let made = Client::new(&sdk).create_key().send().await;
     let key = made.expect("a key").key_metadata.expect("of which is told");
     Keyring::from_kms(&sdk, &key.arn.unwrap_or(key.key_id))

@@ -41,7 +41,7 @@ impl Intercept for Rights {
         let operation = target.rsplit('.').next().unwrap_or_default();
         let body = request.body().bytes().unwrap_or_default();
         let body: Value = serde_json::from_slice(body)?;
-        let forbidden = self.0.forbidden(operation, &body);
+        let forbidden = self.0.lacks(&policy::needed(operation, &body));
         match forbidden.first() {
             Some(wrong) => {
                 say(wrong);

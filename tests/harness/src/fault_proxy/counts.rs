@@ -11,6 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::policy::Right;
+
 /// Operations that consume capacity and can be asked how much.
 const READS: &[&str] = &[
     "BatchGetItem",
@@ -65,33 +67,52 @@ pub struct Tally {
 
 /// All that passed.
 #[derive(Clone, Debug, Default)]
-pub struct Counts(BTreeMap<Call, Tally>);
+pub struct Counts {
+    tallies: BTreeMap<Call, Tally>,
+    /// What was needed by each line.
+    rights: BTreeMap<String, BTreeSet<Right>>,
+}
 
 impl Counts {
     /// Each kind of request with its tally, in order.
     pub fn rows(&self) -> impl Iterator<Item = (&Call, &Tally)> {
-        self.0.iter()
+        self.tallies.iter()
+    }
+
+    /// The rights that this line's requests need, whatever became of them.
+    pub fn rights(&self, line: &str) -> impl Iterator<Item = &Right> {
+        self.rights.get(line).into_iter().flatten()
     }
 
     /// The sum over the kinds that `which` takes.
     #[must_use]
     pub fn sum(&self, which: impl Fn(&Call) -> bool) -> Tally {
-        let taken = self.0.iter().filter(|(call, _)| which(call));
+        let taken = self.tallies.iter().filter(|(call, _)| which(call));
         taken.fold(Tally::default(), |sum, (_, tally)| sum.and(tally, 1.0))
     }
 
-    /// What passed since `earlier`.
+    /// What passed since `earlier`; the rights are those of all the time.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let since = |(call, tally): (&Call, &Tally)| {
-            let before = earlier.0.get(call).copied().unwrap_or_default();
+            let before = earlier.tallies.get(call).copied().unwrap_or_default();
             (call.clone(), tally.and(&before, -1.0))
         };
-        Self(self.0.iter().map(since).collect())
+        Self {
+            tallies: self.tallies.iter().map(since).collect(),
+            rights: self.rights.clone(),
+        }
     }
 
     pub(super) fn tally(&mut self, call: &Call) -> &mut Tally {
-        self.0.entry(call.clone()).or_default()
+        self.tallies.entry(call.clone()).or_default()
+    }
+
+    pub(super) fn needs(&mut self, line: &str, rights: BTreeSet<Right>) {
+        self.rights
+            .entry(line.to_owned())
+            .or_default()
+            .extend(rights);
     }
 }
 

@@ -14,6 +14,7 @@ use url::Url;
 
 use super::faults::{Fate, Throttle};
 use super::{Call, Shared, Tally, counts};
+use crate::policy;
 
 /// The header that names the operation, as `Service_Version.Operation`.
 const TARGET: &str = "x-amz-target";
@@ -150,6 +151,8 @@ impl Asked {
             operation,
             table: counts::table(&body),
         };
+        let rights = policy::needed(&call.operation, &body);
+        counts::locked(&line.counts).needs(&call.line, rights);
         Ok(Self {
             method: parts.method,
             path: parts.uri.path().to_owned(),

@@ -13,6 +13,7 @@
 mod crowd;
 mod edge;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -24,7 +25,6 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use self::edge::Launch;
-use crate::fault_proxy::Call;
 use crate::journal::{self, Accepted};
 use crate::{
     Alone, Api, DashboardWatch, FaultProxy, Faults, Policy, Process, Redis, Servers, Stack,
@@ -380,15 +380,10 @@ impl Fleet {
     fn check_rights(&self) -> Result<()> {
         let policy = Policy::of("edge").map_err(|wrong| anyhow::anyhow!(wrong))?;
         let counts = self.proxy.counts();
-        let forbidden: Vec<&Call> = counts
-            .rows()
-            .map(|(call, _)| call)
-            .filter(|call| call.line != CONTROL && !policy.allows(&call.operation, &call.table))
-            .collect();
-        ensure!(
-            forbidden.is_empty(),
-            "edges have no right to: {forbidden:?}"
-        );
+        let edges = self.proxy.names().filter(|line| *line != CONTROL);
+        let needed: BTreeSet<_> = edges.flat_map(|line| counts.rights(line)).collect();
+        let lacking = policy.lacks(needed);
+        ensure!(lacking.is_empty(), "{lacking:#?}");
         Ok(())
     }
 
