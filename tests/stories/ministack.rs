@@ -49,7 +49,7 @@ async fn the_template_lets_the_same_tables_expire_as_the_store_does() -> Result<
 /// These need what only the full run of the tests makes: the functions' zip files and ministack.
 #[allow(clippy::print_stdout, reason = "figures are for a person to read")]
 mod slow {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::time::{Duration, Instant};
 
     use anyhow::{Context as _, Result, ensure};
@@ -57,9 +57,12 @@ mod slow {
     use aws_sdk_dynamodb::config::Credentials;
     use aws_sdk_dynamodb::types::TableDescription;
     use aws_smithy_http_client::Builder as Http;
+    use contract::event::{Event, EventKind};
     use contract::http::{ResetStreamKey, StatusWord};
+    use domain::ChannelId;
     use harness::{
-        Dashboard, Ffmpeg, HANG, Ministack, Options, Publisher, Stack, functions, ministack, wait,
+        Api, Dashboard, Ffmpeg, HANG, Ministack, Options, Publisher, Stack, functions, ministack,
+        wait,
     };
     use rustix::process::Signal;
     use tempfile::NamedTempFile;
@@ -174,7 +177,30 @@ mod slow {
             },
         )
         .await?;
+        the_log_has_all_of_it(&owner, &channel).await?;
         canary.check("the edge's log", &edge.process.written())
+    }
+
+    /// What the change streams of three tables tell is in one log, without a gap.
+    async fn the_log_has_all_of_it(owner: &Api, channel: &ChannelId) -> Result<()> {
+        let told = |event: &Event| match &event.kind {
+            EventKind::WentLive { .. } => "live",
+            EventKind::Ended { .. } => "ended",
+            EventKind::Refused { .. } => "refused",
+            EventKind::KeyReset { .. } => "reset",
+            _ => "else",
+        };
+        wait::until("the event log to have all of it", HANG, async || {
+            let log = owner.events_after(channel, 0).await?;
+            let numbers = log.iter().map(|event| event.number);
+            ensure!(numbers.eq(1..=log.len() as u64), "{log:#?}");
+            let told: BTreeSet<_> = log.iter().map(told).collect();
+            Ok(["live", "ended", "refused", "reset"]
+                .iter()
+                .all(|word| told.contains(word))
+                .then_some(()))
+        })
+        .await
     }
 
     async fn the_tables_are_those_of_the_store(
