@@ -3,8 +3,8 @@
 //! within a table and not across tables, as on AWS.
 //!
 //! Polled through the ordinary streams client, so that it is the same with the embedded database and
-//! with another one. Each shard is read in order; a batch is handed on until the function took it, a
-//! bounded number of times, because nothing behind it may overtake it. What was handed on is
+//! with another one. Each shard is read in order; a batch is handed on until the function took it or
+//! its records would have expired, because nothing behind it may overtake it. What was handed on is
 //! remembered in `--state`, so that the next start goes on from there.
 //!
 //! Absent on purpose: waiting for a parent shard before its children. The embedded database has one
@@ -20,6 +20,7 @@ use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::error::DisplayErrorContext;
 use aws_sdk_dynamodbstreams::types::{Record, ShardIteratorType};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use position::Positions;
@@ -32,11 +33,12 @@ const POLL: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_secs(2);
 /// Most records in one event, as in the AWS template.
 const MAX_BATCH: i32 = 100;
-/// Most times that one batch is handed on: for one minute and three quarters. What is given up is
-/// missing from the event log for ever, and a database elsewhere may be away for a while.
-const MAX_ATTEMPTS: u32 = 10;
+/// For how long a batch is handed on again, as in the AWS template: DynamoDB keeps a record for a day.
+const RECORD_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 /// First wait before a batch is handed on again; it doubles.
 const RETRY: Duration = Duration::from_millis(100);
+/// The longest such wait: so much later than a database that was away is the status right again.
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
 /// Where reading begins in a shard that was never read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,12 +90,14 @@ impl ChangeStream {
                 Ok(()) => return,
                 Err(failure) => failure,
             };
+            if shutdown.is_cancelled() {
+                tracing::error!(error = %failure, table = self.table, "changes are left over at the end: with --state the next start hands them on");
+                return;
+            }
             tracing::warn!(error = %failure, table = self.table, "cannot read the change stream");
             // Whatever it missed meanwhile is to be read, not skipped.
             start = Start::Oldest;
-            shutdown
-                .run_until_cancelled(tokio::time::sleep(PAUSE))
-                .await;
+            shutdown.run_until_cancelled(sleep(PAUSE)).await;
         }
     }
 
@@ -106,7 +110,7 @@ impl ChangeStream {
             let mut closed = false;
             for (shard, iterator) in &mut shards {
                 if let Some(from) = iterator.take() {
-                    *iterator = self.read_all(&arn, shard, from).await?;
+                    *iterator = self.read_all(&arn, shard, from, shutdown).await?;
                     closed |= iterator.is_none();
                 }
             }
@@ -116,7 +120,7 @@ impl ChangeStream {
             if closed {
                 self.discover(&arn, &mut shards, Start::Oldest).await?;
             }
-            shutdown.run_until_cancelled(tokio::time::sleep(POLL)).await;
+            shutdown.run_until_cancelled(sleep(POLL)).await;
         }
     }
 
@@ -182,6 +186,7 @@ impl ChangeStream {
         arn: &str,
         shard: &str,
         mut from: String,
+        shutdown: &CancellationToken,
     ) -> Result<Option<String>, Failure> {
         loop {
             let records = self
@@ -191,16 +196,58 @@ impl ChangeStream {
                 .limit(MAX_BATCH);
             let answer = records.send().await.map_err(described)?;
             let batch = answer.records();
-            if let Some(last) = batch.last().and_then(sequence_number) {
-                hand_on(&self.function, arn, batch).await;
-                self.positions.reached(shard, last);
-            }
+            self.hand_on(arn, shard, batch, shutdown).await?;
             match answer.next_shard_iterator {
                 Some(next) if batch_is_empty(answer.records.as_deref()) => return Ok(Some(next)),
                 Some(next) => from = next,
                 None => return Ok(None),
             }
         }
+    }
+
+    /// Hands a batch to the function until it took all of it; once more where `shutdown` is fired
+    /// meanwhile, and then what is left waits for the next start.
+    async fn hand_on(
+        &mut self,
+        arn: &str,
+        shard: &str,
+        batch: &[Record],
+        shutdown: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let (mut left, mut wait) = (batch, RETRY);
+        let (began, mut stopping) = (Instant::now(), false);
+        while !left.is_empty() {
+            let json = |record| record::json(record, arn);
+            let records: Vec<_> = left.iter().map(json).collect();
+            if let Ok(answer) = self.function.invoke(json!({"Records": records})).await {
+                let (taken, rest) = left.split_at(taken(left, &answer));
+                if let Some(last) = taken.last().and_then(sequence_number) {
+                    self.positions.reached(shard, last);
+                }
+                left = rest;
+            }
+            if left.is_empty() {
+                return Ok(());
+            }
+            if stopping {
+                return Err(format!("{} changes were not taken until the end", left.len()).into());
+            }
+            if began.elapsed() >= RECORD_LIFETIME {
+                let records = left.len();
+                tracing::error!(
+                    records,
+                    "changes given up: a dashboard, the session log or the event log may lack them"
+                );
+                if let Some(last) = left.last().and_then(sequence_number) {
+                    self.positions.reached(shard, last);
+                }
+                return Ok(());
+            }
+            let waited = shutdown.run_until_cancelled(sleep(wait)).await;
+            stopping = waited.is_none();
+            wait = (wait * 2).min(LONGEST_RETRY);
+        }
+        Ok(())
     }
 }
 
@@ -216,46 +263,17 @@ fn sequence_number(record: &Record) -> Option<&str> {
     record.dynamodb()?.sequence_number()
 }
 
-/// Hands a batch to the function until it took all of it or took it too often.
-async fn hand_on(function: &Function, arn: &str, batch: &[Record]) {
-    let mut left = batch;
-    let mut wait = RETRY;
-    for _attempt in 0..MAX_ATTEMPTS {
-        let records: Vec<_> = left
-            .iter()
-            .map(|record| record::json(record, arn))
-            .collect();
-        if let Ok(answer) = function.invoke(json!({"Records": records})).await {
-            left = not_taken(left, &answer);
-            if left.is_empty() {
-                return;
-            }
-        }
-        tokio::time::sleep(wait).await;
-        wait *= 2;
-    }
-    let records = left.len();
-    tracing::error!(
-        records,
-        "changes given up: a dashboard, the session log or the event log may lack them"
-    );
-}
-
-/// What the function wants again: everything from the first record that it names, as Lambda has it
-/// for streams.
-fn not_taken<'a>(batch: &'a [Record], answer: &Value) -> &'a [Record] {
+/// How many records of a batch the function took: those before the first that it names, as Lambda
+/// has it for streams.
+fn taken(batch: &[Record], answer: &Value) -> usize {
     let failures = answer.get("batchItemFailures").and_then(Value::as_array);
     let named: Vec<_> = failures
         .into_iter()
         .flatten()
         .filter_map(|failure| failure.get("itemIdentifier")?.as_str())
         .collect();
-    let first = batch
-        .iter()
-        .position(|record| sequence_number(record).is_some_and(|number| named.contains(&number)));
-    batch
-        .get(first.unwrap_or(batch.len())..)
-        .unwrap_or_default()
+    let is_named = |record| sequence_number(record).is_some_and(|number| named.contains(&number));
+    batch.iter().position(is_named).unwrap_or(batch.len())
 }
 
 #[cfg(test)]

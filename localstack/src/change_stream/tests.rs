@@ -153,6 +153,35 @@ async fn only_what_the_function_did_not_take_is_handed_on_again() {
 }
 
 #[tokio::test]
+async fn what_was_not_taken_until_the_end_is_handed_on_by_the_next_start() {
+    let database = database().await;
+    let state = tempfile::tempdir().unwrap();
+    for n in 1..=2 {
+        put(&database, "a", n).await;
+    }
+    let second_fails: Answer = |event| {
+        let last = &event["Records"].as_array().unwrap().last().unwrap()["dynamodb"];
+        Ok(json!({"batchItemFailures": [{"itemIdentifier": last["SequenceNumber"]}]}))
+    };
+    // Stopped before it began: it tries once, and once more.
+    let shutdown = CancellationToken::new();
+    shutdown.cancel();
+    let (away, mut events) = function(vec![second_fails, |_event| Err("away".into())]);
+    let positions = Positions::open(Some(state.path()), TABLE);
+    let mut first = stream(&database, away, positions).await;
+    assert!(first.follow(Start::Oldest, &shutdown).await.is_err());
+    assert_eq!(numbers(&next(&mut events).await), ["1", "2"]);
+    assert_eq!(numbers(&next(&mut events).await), ["2"]);
+
+    let (back, mut events) = function(Vec::new());
+    let positions = Positions::open(Some(state.path()), TABLE);
+    let mut second = stream(&database, back, positions).await;
+    second.follow(Start::Oldest, &shutdown).await.unwrap();
+    assert_eq!(numbers(&next(&mut events).await), ["2"]);
+    assert!(events.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn what_was_handed_on_before_a_restart_is_not_handed_on_again() {
     let database = database().await;
     let state = tempfile::tempdir().unwrap();
