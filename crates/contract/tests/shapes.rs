@@ -409,10 +409,10 @@ fn the_shape_of_endpoints_json() {
             rtmps: None,
             admin: "http://127.0.0.1:9090".into(),
         }],
-        demo: endpoints::Demo {
+        demo: Some(endpoints::Demo {
             user_id: user(),
             channel_id: channel_id(),
-        },
+        }),
     };
     survives(&endpoints);
     assert_json_snapshot!(endpoints);
