@@ -43,8 +43,8 @@ pub(super) struct Dashboard {
     waiting: Vec<Metrics>,
     under_way: Arc<AtomicBool>,
     diagnoses: u64,
-    /// How a diagnosis is to be sent that is not yet, because the one before was under way.
-    untold: Option<Reach>,
+    /// Whether there is one to be sent, which the one under way has held up.
+    is_untold: bool,
     diagnosis_under_way: Arc<AtomicBool>,
 }
 
@@ -60,7 +60,7 @@ impl Dashboard {
             waiting: Vec::new(),
             under_way: Arc::new(AtomicBool::new(false)),
             diagnoses: 0,
-            untold: None,
+            is_untold: false,
             diagnosis_under_way: Arc::new(AtomicBool::new(false)),
         }
     }
@@ -116,16 +116,14 @@ impl Dashboard {
 
     /// The stream was looked at while LIVE.
     pub(super) fn diagnosed(&mut self, item: &Item, tell: Tell, diagnosis: &Diagnosis) {
-        self.untold = match tell {
-            Tell::Nothing => self.untold,
-            Tell::Changed => Some(Reach::Fresh),
-            Tell::Again => self.untold.or(Some(Reach::Recent)),
+        self.is_untold |= match tell {
+            Tell::Nothing => false,
+            Tell::Changed | Tell::Again => true,
         };
-        let Some(reach) = self.untold else { return };
-        if self.diagnosis_under_way.swap(true, Ordering::AcqRel) {
+        if !self.is_untold || self.diagnosis_under_way.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.untold = None;
+        self.is_untold = false;
         self.diagnoses += 1;
         let at = clock::now();
         let findings = diagnosis.findings().into_iter().map(Finding::from);
@@ -140,8 +138,9 @@ impl Dashboard {
         let (edge, user_id) = (Arc::clone(&self.edge), self.user_id.clone());
         let under_way = Arc::clone(&self.diagnosis_under_way);
         self.edge.tasks.spawn(async move {
+            // Told again for those who have just come: an older list would lack them.
             let notifier = &edge.services.notifier;
-            notifier.push(&user_id, &message, reach, at).await;
+            notifier.push(&user_id, &message, Reach::Fresh, at).await;
             under_way.store(false, Ordering::Release);
         });
     }
