@@ -8,19 +8,19 @@ use contract::websocket::{Finding, ServerMessage};
 use domain::diagnosis::{Code, TELL_AGAIN_AFTER};
 use harness::{Dashboard, Ffmpeg, HANG, Options, Stack};
 
-/// At 25 fps: for twelve seconds a keyframe at the beginning and one after ten (`-g 250`), from then
-/// on one each two seconds.
+/// At 25 fps: a keyframe at the beginning and one after ten seconds (`-g 250`), from the sixteenth on
+/// one each two seconds. So long, because what was raised must have been told again before it is over.
 const LATE_KEYFRAMES: &str = "-re -f lavfi -i testsrc2=size=320x180:rate=25 \
      -re -f lavfi -i sine=frequency=440:sample_rate=44100 \
      -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p \
      -g 250 -keyint_min 1 -sc_threshold 0 \
-     -force_key_frames expr:gte(t,12)*not(mod(n,50)) \
+     -force_key_frames expr:gte(t,16)*not(mod(n,50)) \
      -b:v 500k -minrate 500k -maxrate 500k -bufsize 500k -x264-params nal-hrd=cbr \
      -c:a aac -b:a 96k -f flv";
 /// Until the interval under way is too long and has been so for a while.
 const RAISED_WITHIN: Duration = Duration::from_secs(8);
 /// Until keyframes come as they should and have done so for a while.
-const CLEARED_WITHIN: Duration = Duration::from_secs(22);
+const CLEARED_WITHIN: Duration = Duration::from_secs(26);
 
 /// The next list of what is wrong.
 async fn expect_findings(

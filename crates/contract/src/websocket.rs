@@ -123,7 +123,7 @@ pub struct Refused {
 
 /// Everything that is wrong with a live channel's stream; nothing any more where `findings` is empty.
 ///
-/// It is sent when a finding is raised or cleared, and while there is one again each ten seconds
+/// It is sent when a finding is raised or cleared, and while there is one again about each ten seconds
 /// ([`domain::diagnosis::TELL_AGAIN_AFTER`]): a page that was opened meanwhile has it then, without the
 /// snapshot having to know. A receiver that does not hear of a finding again forgets it. Ordered by
 /// `(gen, seq, n)`, since the whole list replaces the one before.

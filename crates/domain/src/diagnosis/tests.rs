@@ -39,7 +39,7 @@ impl Stream {
             look.reading.video_frames += 25;
             look.reading.last_video_timestamp += 1_000;
             look.audio_frames += 47;
-            if look.reading.at_millis % 2_000 == 0 {
+            if look.reading.at_millis.is_multiple_of(2_000) {
                 look.keyframes += 1;
             }
             change(look);
