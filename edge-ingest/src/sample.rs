@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use domain::Timestamp;
+use domain::diagnosis::Look;
 use domain::metrics::{Metrics, Rates, Reading};
 use domain::session::Resolution;
 
@@ -11,6 +12,7 @@ use domain::session::Resolution;
 pub(crate) struct Sample {
     pub(crate) reading: Reading,
     pub(crate) facts: rtmp::StreamFacts,
+    counters: rtmp::Counters,
 }
 
 impl Sample {
@@ -26,6 +28,7 @@ impl Sample {
         Self {
             reading,
             facts: session.facts().clone(),
+            counters,
         }
     }
 
@@ -34,6 +37,21 @@ impl Sample {
         let video = self.facts.video.as_ref()?;
         let (width, height) = video.width.zip(video.height)?;
         Some(Resolution { width, height })
+    }
+
+    /// What a diagnosis looks at.
+    pub(crate) fn look(&self, rates: Rates) -> Look {
+        let video = self.facts.video.as_ref();
+        Look {
+            reading: self.reading,
+            rates,
+            audio_frames: self.counters.audio_frames,
+            keyframes: self.counters.keyframes,
+            keyframe_interval_ms: video.and_then(|video| video.keyframe_interval_ms),
+            announced_fps: self.facts.claims.frame_rate,
+            audio_ahead_ms: self.counters.audio_ahead_ms,
+            timestamp_jumps: self.counters.timestamp_jumps,
+        }
     }
 
     /// The sample as the product words it.

@@ -18,10 +18,20 @@ pub(crate) struct Banner {
     pub(crate) server: Option<String>,
     /// Further edges' URLs.
     pub(crate) more_servers: Vec<String>,
-    /// The demo channel's key, where it could be revealed.
-    pub(crate) stream_key: Option<String>,
+    /// What an encoder's key field is to hold.
+    pub(crate) key: Key,
     /// Where everything is kept, if it is.
     pub(crate) state: Option<String>,
+}
+
+/// What goes into an encoder's key field.
+pub(crate) enum Key {
+    /// The demo channel's key.
+    Shown(String),
+    /// The demo channel has one that this stack cannot reveal.
+    Sealed,
+    /// There is no demo channel: owners sign in with this issuer's tokens and make theirs.
+    OfItsOwner(String),
 }
 
 impl fmt::Debug for Banner {
@@ -52,8 +62,12 @@ impl Banner {
             page::Status::Unavailable(why) => line("", &format!("(no page: {why})")),
         }
         line("", "");
-        match (&self.server, &self.stream_key) {
-            (Some(server), Some(key)) => {
+        if let Key::OfItsOwner(issuer) = &self.key {
+            line("Sign in", &format!("with an access token of {issuer}"));
+            line("", "");
+        }
+        match (&self.server, &self.key) {
+            (Some(server), Key::Shown(key)) => {
                 line("OBS", "Settings > Stream > Service: Custom...");
                 line("", &format!("Server      {server}"));
                 line("", &format!("Stream Key  {key}"));
@@ -61,7 +75,12 @@ impl Banner {
                 line("ffmpeg", &ffmpeg(server, key));
                 line("", "");
             }
-            (Some(server), None) => {
+            (Some(server), Key::OfItsOwner(_)) => {
+                line("OBS", &format!("Server      {server}"));
+                line("", "Stream Key  (each channel's own: the page shows it)");
+                line("", "");
+            }
+            (Some(server), Key::Sealed) => {
                 line("OBS", &format!("Server      {server}"));
                 line(
                     "",
@@ -120,7 +139,7 @@ mod tests {
             page: page::Status::Building,
             server: Some("rtmp://127.0.0.1:1935/live".into()),
             more_servers: vec!["rtmp://127.0.0.1:1936/live".into()],
-            stream_key: Some("live-not-a-real-key".into()),
+            key: Key::Shown("live-not-a-real-key".into()),
             state: None,
         }
     }
@@ -145,5 +164,13 @@ mod tests {
         .text();
         assert!(text.contains("--edges 0") && text.contains("Node.js is not installed."));
         assert!(!text.contains("not-a-real-key"), "{text}");
+    }
+
+    #[test]
+    fn without_a_demo_channel_it_says_whose_tokens_are_taken() {
+        let key = Key::OfItsOwner("https://login.example".into());
+        let text = Banner { key, ..banner() }.text();
+        assert!(text.contains("token of https://login.example"), "{text}");
+        assert!(!text.contains("ffmpeg"), "{text}");
     }
 }

@@ -20,7 +20,7 @@ use stream_sync::lambda::{self, Limits, Program};
 use tempfile::NamedTempFile;
 
 use crate::gateway::Function;
-use crate::login::{AUDIENCE, Login};
+use crate::identity::Identity;
 use crate::options::Options;
 
 /// The functions that there are.
@@ -48,8 +48,9 @@ pub(crate) struct Functions {
 pub(crate) struct Surroundings<'a> {
     pub(crate) dynamodb: &'a str,
     pub(crate) management: &'a str,
-    pub(crate) jwks: &'a str,
-    pub(crate) login: &'a Login,
+    /// Where this stack shows its own keys, if it does.
+    pub(crate) own_jwks: &'a str,
+    pub(crate) identity: &'a Identity,
     pub(crate) settings: &'a Settings,
     /// The secret for stream keys.
     pub(crate) secret: &'a [u8; 32],
@@ -179,7 +180,7 @@ fn environment(
     surroundings: &Surroundings<'_>,
     key_file: &Path,
 ) -> Vec<(String, String)> {
-    let settings = surroundings.settings;
+    let (settings, identity) = (surroundings.settings, surroundings.identity);
     let ingest = settings.default_ingest_url.trim_start_matches("rtmp://");
     let (public_host, app) = ingest.split_once('/').unwrap_or((ingest, "live"));
     let ours = [
@@ -197,12 +198,12 @@ fn environment(
             settings.default_grace.as_secs().to_string(),
         ),
         ("STREAM_SYNC_INGEST_APP", app.to_owned()),
-        ("STREAM_SYNC_JWKS_URL", surroundings.jwks.to_owned()),
-        ("STREAM_SYNC_JWT_AUDIENCE", AUDIENCE.to_owned()),
         (
-            "STREAM_SYNC_JWT_ISSUER",
-            surroundings.login.issuer().to_owned(),
+            "STREAM_SYNC_JWKS_URL",
+            identity.jwks_url(surroundings.own_jwks).to_owned(),
         ),
+        ("STREAM_SYNC_JWT_AUDIENCE", identity.audience().to_owned()),
+        ("STREAM_SYNC_JWT_ISSUER", identity.issuer().to_owned()),
         (
             "STREAM_SYNC_KEY_ENCRYPTION",
             format!("file:{}", key_file.display()),

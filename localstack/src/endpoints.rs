@@ -64,10 +64,10 @@ mod tests {
             dynamodb: None,
             redis: None,
             edges: Vec::new(),
-            demo: Demo {
+            demo: Some(Demo {
                 user_id: UserId::parse("demo").unwrap(),
                 channel_id: ChannelId::from_random([1; 16]),
-            },
+            }),
         };
         let published = Published::publish(&file, &endpoints).unwrap();
         let read: Endpoints = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();

@@ -2,7 +2,8 @@
 //!
 //! The same edges, the same functions and the same store as on AWS; what AWS itself would do is done
 //! here: the database ([`database`]), API Gateway ([`gateway`]), the change streams
-//! ([`change_stream`]), the schedule ([`schedule`]), the identity provider ([`login`]), the page's host
+//! ([`change_stream`]), the schedule ([`schedule`]), the identity provider where no other is named
+//! ([`login`], [`identity`]), the page's host
 //! ([`page`]) and, where the functions' binaries are to run ([`deployed`]), Lambda. [`stack`] composes
 //! them.
 //!
@@ -15,6 +16,7 @@ mod deployed;
 mod edges;
 mod endpoints;
 mod gateway;
+mod identity;
 mod listen;
 mod login;
 mod options;

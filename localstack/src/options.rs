@@ -35,6 +35,9 @@ Examples:
                                                no edge: start one yourself against this database
   stream-sync --functions target/lambda --redis redis://127.0.0.1
                                                the functions' binaries, run as on Lambda
+  stream-sync --http stream.example:8080 --rtmp 0.0.0.0:1935 --state /var/lib/stream-sync \
+      --jwks https://login.example/jwks.json --jwt-issuer https://login.example --jwt-audience ID
+                                               for others too: an identity provider says who is who
 
 Each flag can be given as a variable instead: --table-prefix is STREAM_SYNC_TABLE_PREFIX.
 Logs go to stderr; what to paste into OBS goes to stdout.";
@@ -43,8 +46,9 @@ Logs go to stderr; what to paste into OBS goes to stdout.";
 #[derive(Clone, Debug, Parser)]
 #[command(name = "stream-sync", version, after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// Where the API and the dashboard listen. Only this machine: anyone who reaches this address can
-    /// log in as anyone
+    /// Where the API and the dashboard listen. Only this machine, unless --jwks is given: anyone who
+    /// reaches this address can log in as anyone. With --jwks, the name or address that people use:
+    /// requests and pages under another are turned away
     #[arg(
         long,
         env = "STREAM_SYNC_HTTP",
@@ -124,6 +128,30 @@ pub(crate) struct Options {
           requires = "functions", value_parser = clap::value_parser!(u64).range(1..=28))]
     pub(crate) function_timeout: u64,
 
+    /// Take the tokens that verify against the public keys at this URL, instead of handing a token for
+    /// any user to whoever asks; there is no demo channel then
+    #[arg(long, env = "STREAM_SYNC_JWKS", value_name = "URL", value_parser = jwks_url,
+          requires_all = ["jwt_issuer", "jwt_audience"])]
+    pub(crate) jwks: Option<Url>,
+
+    /// The `iss` of tokens that are taken
+    #[arg(
+        long,
+        env = "STREAM_SYNC_JWT_ISSUER",
+        value_name = "TEXT",
+        requires = "jwks"
+    )]
+    pub(crate) jwt_issuer: Option<String>,
+
+    /// The `aud` (or, without one, the `client_id`) of tokens that are taken
+    #[arg(
+        long,
+        env = "STREAM_SYNC_JWT_AUDIENCE",
+        value_name = "TEXT",
+        requires = "jwks"
+    )]
+    pub(crate) jwt_audience: Option<String>,
+
     /// Keep everything in this directory; without it all is in memory and gone at the end
     #[arg(long, env = "STREAM_SYNC_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
@@ -187,25 +215,42 @@ impl Options {
 
     /// Where the embedded database listens, if it does: functions in processes of their own need it to.
     pub(crate) fn database_listen(&self) -> Option<Address> {
-        let any = || Address {
-            host: "127.0.0.1".to_owned(),
-            port: 0,
-        };
         let needed = self.functions.is_some() && self.dynamodb.is_none();
         let given = self.dynamodb_listen.clone();
-        given.or_else(|| needed.then(any))
+        given.or_else(|| needed.then(Address::any_port_of_this_machine))
+    }
+
+    /// The identity provider that says who callers are, where it is not the development login.
+    pub(crate) fn provider(&self) -> Option<Provider> {
+        Some(Provider {
+            jwks: self.jwks.clone()?,
+            issuer: self.jwt_issuer.clone()?,
+            audience: self.jwt_audience.clone()?,
+        })
+    }
+
+    fn check_http(&self) -> Result<(), String> {
+        let (http, port) = (&self.http, self.http.port);
+        if self.jwks.is_none() && !http.is_loopback() {
+            return Err(format!(
+                "--http {http} is not an address of this machine alone: the development login hands a \
+                 token for any user to whoever can reach it. Use 127.0.0.1:{port}, or name an identity \
+                 provider with --jwks, --jwt-issuer and --jwt-audience"
+            ));
+        }
+        // Which requests and whose pages are answered follows from the name.
+        if http.is_unspecified() {
+            return Err(format!(
+                "--http {http} names no host: give the name or address that people open the page \
+                 under, like stream.example:{port} or 192.0.2.1:{port}"
+            ));
+        }
+        Ok(())
     }
 
     /// What no single flag's value shows.
     fn check(&self) -> Result<(), String> {
-        if !self.http.is_loopback() {
-            return Err(format!(
-                "--http {} is not an address of this machine alone: the development login hands a \
-                 token for any user to whoever can reach it. Use 127.0.0.1:{} and put a reverse \
-                 proxy with a login of its own in front",
-                self.http, self.http.port
-            ));
-        }
+        self.check_http()?;
         if let Some(listen) = self
             .dynamodb_listen
             .as_ref()
@@ -233,6 +278,17 @@ impl Options {
     }
 }
 
+/// An identity provider, and what its tokens must say to be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Provider {
+    /// Where its public keys are.
+    pub(crate) jwks: Url,
+    /// The `iss`.
+    pub(crate) issuer: String,
+    /// The `aud`, or the `client_id`.
+    pub(crate) audience: String,
+}
+
 /// `HOST:PORT`. The host is a name, an IPv4 address, or an IPv6 address in brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
@@ -243,6 +299,14 @@ pub(crate) struct Address {
 }
 
 impl Address {
+    /// Where only this machine reaches it.
+    pub(crate) fn any_port_of_this_machine() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 0,
+        }
+    }
+
     /// The same host, this many ports on; any free port stays any free port.
     pub(crate) fn plus(&self, ports: u16) -> Self {
         let port = match self.port {
@@ -262,6 +326,12 @@ impl Address {
             Ok(address) => address.ip().is_loopback(),
             Err(_name) => self.host.eq_ignore_ascii_case("localhost"),
         }
+    }
+
+    /// Whether it stands for every address of this machine: a place to listen, not one to go to.
+    fn is_unspecified(&self) -> bool {
+        let address = self.to_string().parse::<SocketAddr>();
+        address.is_ok_and(|address| address.ip().is_unspecified())
     }
 }
 
@@ -301,6 +371,16 @@ fn redis_url(text: &str) -> Result<Url, String> {
         "redis" | "rediss" => Ok(url),
         other => Err(format!(
             "it must begin with redis:// or rediss://, not {other}:"
+        )),
+    }
+}
+
+fn jwks_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        other => Err(format!(
+            "it must begin with https:// or http://, not {other}:"
         )),
     }
 }
@@ -389,8 +469,46 @@ mod tests {
             );
             assert!(read(&["--rtmp", address]).is_ok());
         }
+        for address in ["192.0.2.1:8080", "stream.example:8080", "127.0.0.1:0"] {
+            let options = read(&with_provider(address)).unwrap();
+            assert_eq!(options.provider().unwrap().issuer, "https://login.example");
+        }
+        for address in ["0.0.0.0:8080", "[::]:8080"] {
+            let refused = read(&with_provider(address)).unwrap_err();
+            assert!(refused.contains("names no host"), "{refused}");
+        }
         for address in ["localhost:0", "127.0.0.2:0", "[::1]:0"] {
             assert!(read(&["--http", address, "--dynamodb-listen", address]).is_ok());
+        }
+    }
+
+    fn with_provider(http: &str) -> [&str; 8] {
+        [
+            "--http",
+            http,
+            "--jwks",
+            "https://login.example/jwks.json",
+            "--jwt-issuer",
+            "https://login.example",
+            "--jwt-audience",
+            "a-client",
+        ]
+    }
+
+    #[test]
+    fn an_identity_provider_is_named_whole_or_not_at_all() {
+        let whole = with_provider("127.0.0.1:0");
+        assert_eq!(read(&[]).unwrap().provider(), None);
+        for missing in [2, 4, 6] {
+            let parts = [&whole[..missing], &whole[missing + 2..]].concat();
+            let refused = read(&parts).unwrap_err();
+            assert!(refused.contains(whole[missing]), "{refused}");
+        }
+        for wrong in ["login.example", "file:///etc/jwks.json", "https://"] {
+            let mut arguments = whole;
+            arguments[3] = wrong;
+            let refused = read(&arguments).unwrap_err();
+            assert!(refused.contains("--jwks"), "{refused}");
         }
     }
 

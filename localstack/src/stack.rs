@@ -11,7 +11,7 @@ use axum::Router;
 use contract::endpoints::{Endpoints, SCHEMA};
 use domain::edge::State as EdgeState;
 use edge_ingest::Edge;
-use functions::{Authenticator, Keyring, Services, Settings};
+use functions::{Keyring, Services, Settings};
 use futures_util::future::join_all;
 use notify::Notifier;
 use store::Store;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::banner::Banner;
+use crate::banner::{Banner, Key};
 use crate::change_stream::{ChangeStream, Positions, Start};
 use crate::database::{self, Database};
 use crate::demo::{self, Demo};
@@ -31,9 +31,10 @@ use crate::deployed::{Functions, Surroundings};
 use crate::edges;
 use crate::endpoints::{self, Published};
 use crate::gateway::{self, Function, Gateway, MANAGEMENT_PATH, WEBSOCKET_PATH};
+use crate::identity::Identity;
 use crate::listen::listen;
-use crate::login::{AUDIENCE, JWKS_PATH, Login};
-use crate::options::Options;
+use crate::login::JWKS_PATH;
+use crate::options::{Address, Options};
 use crate::page::Page;
 use crate::schedule;
 use crate::state::State;
@@ -54,6 +55,7 @@ pub(crate) struct Stack {
     gateway: Gateway,
     background: Background,
     http: Listening,
+    management: Option<Listening>,
     dynamodb: Option<Listening>,
     published: Option<Published>,
     page: Page,
@@ -78,6 +80,8 @@ struct Listening {
 /// The addresses that were taken.
 struct Listeners {
     http: TcpListener,
+    /// For `@connections`, where the other one may be reached from elsewhere.
+    management: Option<TcpListener>,
     dynamodb: Option<TcpListener>,
 }
 
@@ -85,6 +89,7 @@ struct Listeners {
 struct Urls {
     http: String,
     management: String,
+    /// Where the development login shows its keys.
     jwks: String,
     /// Where other processes reach the database, if they can.
     dynamodb: Option<String>,
@@ -109,12 +114,13 @@ impl Stack {
         let state = State::open(options.state.as_deref())?;
         let (listeners, urls) = Listeners::bind(options).await?;
         let shared = Shared::open(options, &state, &urls.management).await?;
-        let login = Login::open(&state, urls.http.clone())?;
-        let functions = deploy(options, &state, &urls, &shared, &login)?;
+        let identity = Identity::open(options, &state, &urls.http)?;
+        let functions = deploy(options, &state, &urls, &shared, &identity).await?;
         let gateway = Gateway::new(functions.api.clone(), functions.websocket.clone());
-        let page = Page::find(login.clone());
-        let routes = gateway.routes().merge(login.routes()).merge(page.routes());
-        let (http, dynamodb) = listeners.serve(routes, options, &shared.database);
+        let page = Page::find(identity.clone());
+        let others = identity.routes().merge(page.routes());
+        let serving = listeners.serve(&gateway, others, options, &shared.database);
+        let (http, management, dynamodb) = serving;
         let mut stack = Self {
             edges: Vec::new(),
             cache: shared.cache.clone(),
@@ -122,13 +128,14 @@ impl Stack {
             gateway,
             background: Background::default(),
             http,
+            management,
             dynamodb,
             published: None,
             page,
             url: urls.http.clone(),
             state,
         };
-        match stack.begin(options, &urls, &shared, &login).await {
+        match stack.begin(options, &urls, &shared, &identity).await {
             Ok(banner) => Ok((stack, banner)),
             Err(error) => {
                 stack.stop().await;
@@ -144,21 +151,30 @@ impl Stack {
         options: &Options,
         urls: &Urls,
         shared: &Shared,
-        login: &Login,
+        identity: &Identity,
     ) -> anyhow::Result<Banner> {
         self.functions.start().await?;
         if let (Database::Embedded(_), Some(_)) = (&shared.database, self.state.directory()) {
             finish_earlier_runs(&shared.store, &self.functions.reaper).await?;
         }
         // Before any edge is up, so that a failure leaves none behind.
-        let demo = demo::prepare(&self.functions.api, login)
-            .await
-            .context("cannot make the demo channel")?;
+        let demo = match identity {
+            Identity::Development(login) => Some(
+                demo::prepare(&self.functions.api, login)
+                    .await
+                    .context("cannot make the demo channel")?,
+            ),
+            Identity::Provider(_) => None,
+        };
         self.edges = edges::start(options, &shared.for_edges()).await?;
         self.background.start(self, shared).await;
-        let endpoints = endpoints(options, urls, &self.edges, &demo);
+        let endpoints = endpoints(options, urls, &self.edges, demo.as_ref());
         self.published = publish(options, &endpoints)?;
-        Ok(banner(options, &endpoints, demo, &self.page))
+        let key = match demo {
+            Some(demo) => demo.stream_key.map_or(Key::Sealed, Key::Shown),
+            None => Key::OfItsOwner(identity.issuer().to_owned()),
+        };
+        Ok(banner(options, &endpoints, key, &self.page))
     }
 
     /// The page.
@@ -178,6 +194,9 @@ impl Stack {
         self.background.stop().await;
         in_time("dashboards", self.gateway.close_sockets()).await;
         self.http.stop("gateway").await;
+        if let Some(management) = self.management {
+            management.stop("management").await;
+        }
         in_time("functions", self.functions.stop()).await;
         if let Some(dynamodb) = self.dynamodb {
             dynamodb.stop("database").await;
@@ -197,6 +216,12 @@ impl Listeners {
     async fn bind(options: &Options) -> anyhow::Result<(Self, Urls)> {
         let http = listen("--http", &options.http).await?;
         let address = http.local_addr()?;
+        let management = match options.provider() {
+            Some(_) => Some(listen("@connections", &Address::any_port_of_this_machine()).await?),
+            None => None,
+        };
+        let apart = management.as_ref().map(TcpListener::local_addr);
+        let management_address = apart.transpose()?.unwrap_or(address);
         let dynamodb = match options.database_listen() {
             Some(address) => Some(listen("--dynamodb-listen", &address).await?),
             None => None,
@@ -205,25 +230,40 @@ impl Listeners {
         let embedded = embedded.map(|address| format!("http://{address}"));
         let urls = Urls {
             http: format!("http://{}:{}", options.http.host, address.port()),
-            management: format!("http://{address}{MANAGEMENT_PATH}"),
+            management: format!("http://{management_address}{MANAGEMENT_PATH}"),
             jwks: format!("http://{address}{JWKS_PATH}"),
             dynamodb: options.dynamodb.as_ref().map(Url::to_string).or(embedded),
         };
-        Ok((Self { http, dynamodb }, urls))
+        let listeners = Self {
+            http,
+            management,
+            dynamodb,
+        };
+        Ok((listeners, urls))
     }
 
     fn serve(
         self,
-        routes: Router,
+        gateway: &Gateway,
+        others: Router,
         options: &Options,
         database: &Database,
-    ) -> (Listening, Option<Listening>) {
+    ) -> (Listening, Option<Listening>, Option<Listening>) {
+        let mut routes = gateway.routes().merge(others);
+        let management = gateway.management_routes();
+        let management = match self.management {
+            Some(apart) => Some(Listening::http(apart, management, "127.0.0.1".to_owned())),
+            None => {
+                routes = routes.merge(management);
+                None
+            }
+        };
         let http = Listening::http(self.http, routes, options.http.host.clone());
         let dynamodb = self
             .dynamodb
             .zip(database.as_embedded())
             .map(|(listener, embedded)| Listening::dynamodb(listener, embedded));
-        (http, dynamodb)
+        (http, management, dynamodb)
     }
 }
 
@@ -337,12 +377,12 @@ async fn open_store(database: &Database, options: &Options) -> Store {
 }
 
 /// The functions, in this process or as binaries.
-fn deploy(
+async fn deploy(
     options: &Options,
     state: &State,
     urls: &Urls,
     shared: &Shared,
-    login: &Login,
+    identity: &Identity,
 ) -> anyhow::Result<Functions> {
     let settings = settings(options, &urls.http);
     let secret = key_encryption(state)?;
@@ -352,15 +392,15 @@ fn deploy(
             cache: shared.cache.clone(),
             notifier: shared.notifier.clone(),
             keyring: Keyring::from_bytes(secret),
-            authenticator: Authenticator::from_jwks(login.jwks(), login.issuer(), AUDIENCE),
+            authenticator: identity.authenticator().await?,
             settings,
         }));
     };
     let surroundings = Surroundings {
         dynamodb: urls.dynamodb.as_deref().unwrap_or_default(),
         management: &urls.management,
-        jwks: &urls.jwks,
-        login,
+        own_jwks: &urls.jwks,
+        identity,
         settings: &settings,
         secret: &secret,
     };
@@ -403,7 +443,7 @@ async fn finish_earlier_runs(store: &Store, reaper: &Function) -> anyhow::Result
     Ok(())
 }
 
-fn endpoints(options: &Options, urls: &Urls, edges: &[Edge], demo: &Demo) -> Endpoints {
+fn endpoints(options: &Options, urls: &Urls, edges: &[Edge], demo: Option<&Demo>) -> Endpoints {
     Endpoints {
         schema: SCHEMA,
         http: urls.http.clone(),
@@ -412,10 +452,10 @@ fn endpoints(options: &Options, urls: &Urls, edges: &[Edge], demo: &Demo) -> End
         dynamodb: urls.dynamodb.clone(),
         redis: options.redis.as_ref().map(without_password),
         edges: edges.iter().map(edges::endpoint).collect(),
-        demo: contract::endpoints::Demo {
+        demo: demo.map(|demo| contract::endpoints::Demo {
             user_id: demo.user_id.clone(),
             channel_id: demo.channel_id.clone(),
-        },
+        }),
     }
 }
 
@@ -435,14 +475,14 @@ fn publish(options: &Options, endpoints: &Endpoints) -> anyhow::Result<Option<Pu
         .transpose()
 }
 
-fn banner(options: &Options, endpoints: &Endpoints, demo: Demo, page: &Page) -> Banner {
+fn banner(options: &Options, endpoints: &Endpoints, key: Key, page: &Page) -> Banner {
     let mut servers = endpoints.edges.iter().map(|edge| edge.rtmp.clone());
     Banner {
         http: endpoints.http.clone(),
         page: page.status(),
         server: servers.next(),
         more_servers: servers.collect(),
-        stream_key: demo.stream_key,
+        key,
         state: options
             .state
             .as_ref()

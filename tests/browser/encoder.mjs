@@ -9,13 +9,14 @@ export const FRAME_RATE = 30;
 export const KEYFRAME_SECONDS = 2;
 
 const PICTURE = `testsrc2=size=${WIDTH}x${HEIGHT}:rate=${FRAME_RATE}`;
-const ARGUMENTS = [
-  ["-hide_banner", "-nostats", "-loglevel", "warning"],
-  ["-re", "-f", "lavfi", "-i", PICTURE, "-f", "lavfi", "-i", "sine=frequency=440"],
-  ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p"],
-  ["-b:v", "800k", "-g", String(FRAME_RATE * KEYFRAME_SECONDS), "-c:a", "aac", "-b:a", "64k"],
-  ["-f", "flv"],
-].flat();
+const argumentsOf = (keyframeSeconds) =>
+  [
+    ["-hide_banner", "-nostats", "-loglevel", "warning"],
+    ["-re", "-f", "lavfi", "-i", PICTURE, "-f", "lavfi", "-i", "sine=frequency=440"],
+    ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p"],
+    ["-b:v", "800k", "-g", String(FRAME_RATE * keyframeSeconds), "-c:a", "aac", "-b:a", "64k"],
+    ["-f", "flv"],
+  ].flat();
 
 export class Encoder {
   /** When the process was started, by the clock that the page uses, too. */
@@ -25,9 +26,11 @@ export class Encoder {
   #words = "";
 
   /** Publishes until it is ended, at the latest when the test `t` is over. */
-  constructor(t, streamKey) {
+  constructor(t, streamKey, { keyframeSeconds = KEYFRAME_SECONDS } = {}) {
     const url = `${endpoints.edges[0].rtmp}/${streamKey}`;
-    this.#process = spawn("ffmpeg", [...ARGUMENTS, url], { stdio: ["pipe", "ignore", "pipe"] });
+    this.#process = spawn("ffmpeg", [...argumentsOf(keyframeSeconds), url], {
+      stdio: ["pipe", "ignore", "pipe"],
+    });
     this.#process.stderr.setEncoding("utf8").on("data", (text) => (this.#words += text));
     this.#ended = once(this.#process, "exit");
     t.after(() => this.kill());

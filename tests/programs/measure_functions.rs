@@ -98,8 +98,9 @@ struct Status {
 impl<'a> Bench<'a> {
     async fn new(stack: &Stack, folder: &'a Path) -> Result<Self> {
         let endpoints = &stack.endpoints;
+        let demo = endpoints.demo.as_ref().context("no demo user")?;
         let body = DevTokenRequest {
-            user_id: endpoints.demo.user_id.clone(),
+            user_id: demo.user_id.clone(),
         };
         let login = api::client().post(format!("{}/dev/token", endpoints.http));
         let token: DevToken = login.json(&body).send().await?.json().await?;

@@ -24,8 +24,8 @@ pub struct Endpoints {
     pub redis: Option<String>,
     /// The edges, in the order of their ports.
     pub edges: Vec<Edge>,
-    /// The demo channel.
-    pub demo: Demo,
+    /// The demo channel; none where an identity provider says who users are.
+    pub demo: Option<Demo>,
 }
 
 /// One edge.

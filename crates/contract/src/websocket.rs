@@ -1,6 +1,6 @@
 //! Messages on the dashboard's WebSocket.
 
-use domain::{ChannelId, Timestamp};
+use domain::{ChannelId, Timestamp, diagnosis};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
@@ -32,6 +32,8 @@ pub enum ServerMessage {
     Metrics(MetricsMessage),
     /// An attempt to publish was turned away.
     Refused(Refused),
+    /// What is wrong with a live channel's stream.
+    Diagnosis(DiagnosisMessage),
     /// Something was appended to a channel's event log.
     Event(EventMessage),
     /// The answer to `ping`.
@@ -117,6 +119,54 @@ pub struct Refused {
     pub retry_after_seconds: Option<u64>,
     /// When.
     pub at: Timestamp,
+}
+
+/// Everything that is wrong with a live channel's stream; nothing any more where `findings` is empty.
+///
+/// It is sent when a finding is raised or cleared, and while there is one again about each ten seconds
+/// ([`domain::diagnosis::TELL_AGAIN_AFTER`]): a page that was opened meanwhile has it then, without the
+/// snapshot having to know. A receiver that does not hear of a finding again forgets it. Ordered by
+/// `(gen, seq, n)`, since the whole list replaces the one before.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiagnosisMessage {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// Of which status it is.
+    #[serde(rename = "gen")]
+    pub generation: u64,
+    /// Of which status it is.
+    #[serde(rename = "seq")]
+    pub sequence: u64,
+    /// Counts these messages within one `(gen, seq)`, with gaps.
+    pub n: u64,
+    /// What is wrong; each code once.
+    pub findings: Vec<Finding>,
+    /// When it was sent.
+    pub at: Timestamp,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Stable: `keyframe-interval-long`, `keyframes-missing`, `frame-rate-low`, `bitrate-dropped`,
+    /// `video-missing`, `audio-missing`, `audio-video-drift`, `timestamps-jump`.
+    pub code: String,
+    /// The same in plain words, with what to do.
+    pub detail: String,
+    /// Since when it is told.
+    pub since: Timestamp,
+}
+
+impl From<diagnosis::Finding> for Finding {
+    fn from(finding: diagnosis::Finding) -> Self {
+        Self {
+            code: finding.code.as_str().to_owned(),
+            detail: finding.detail,
+            since: finding.since,
+        }
+    }
 }
 
 /// An event of a channel's log. De-duplicated by its `id`; a number that is skipped is to be read

@@ -12,8 +12,8 @@ use contract::http::{
 use contract::peer::{HolderWord, OutageAnswer, OutageRequest, YieldAnswer, YieldRequest};
 use contract::problem::{Code, Problem};
 use contract::websocket::{
-    ChannelSnapshot, ClientMessage, EventMessage, MetricsMessage, Refused, ServerMessage, Snapshot,
-    StatusMessage,
+    ChannelSnapshot, ClientMessage, DiagnosisMessage, EventMessage, Finding, MetricsMessage,
+    Refused, ServerMessage, Snapshot, StatusMessage,
 };
 use domain::{ChannelId, EdgeId, SessionId, Timestamp, UserId};
 use insta::assert_json_snapshot;
@@ -352,6 +352,18 @@ fn the_shape_of_messages_to_the_page() {
         retry_after_seconds: Some(3),
         at: MOMENT,
     });
+    let found = ServerMessage::Diagnosis(DiagnosisMessage {
+        channel_id: channel_id(),
+        generation: 3,
+        sequence: 1,
+        n: 2,
+        findings: vec![Finding {
+            code: "keyframe-interval-long".into(),
+            detail: "Your keyframe interval is 8.3 s, set it to 2 s.".into(),
+            since: MOMENT,
+        }],
+        at: MOMENT,
+    });
     let told = ServerMessage::Event(EventMessage {
         channel_id: channel_id(),
         event: event(EventKind::KeyRevealed),
@@ -366,6 +378,7 @@ fn the_shape_of_messages_to_the_page() {
         &changed,
         &samples,
         &refused,
+        &found,
         &told,
         &ServerMessage::Pong,
         &error,
@@ -376,6 +389,7 @@ fn the_shape_of_messages_to_the_page() {
     assert_json_snapshot!("status", changed);
     assert_json_snapshot!("metrics", samples);
     assert_json_snapshot!("refused", refused);
+    assert_json_snapshot!("diagnosis", found);
     assert_json_snapshot!("event", told);
     assert_json_snapshot!("pong", ServerMessage::Pong);
     assert_json_snapshot!("error", error);
@@ -409,10 +423,10 @@ fn the_shape_of_endpoints_json() {
             rtmps: None,
             admin: "http://127.0.0.1:9090".into(),
         }],
-        demo: endpoints::Demo {
+        demo: Some(endpoints::Demo {
             user_id: user(),
             channel_id: channel_id(),
-        },
+        }),
     };
     survives(&endpoints);
     assert_json_snapshot!(endpoints);

@@ -1,7 +1,8 @@
 //! The decisions of live ingest, without anything that acts on them.
 //!
 //! What a stream key is, who may publish, what each conditional write on the live lock demands and
-//! leaves, what the status of a channel is at a given moment, what a session record says.
+//! leaves, what the status of a channel is at a given moment, what a session record says, what is wrong
+//! with a stream that flows.
 //!
 //! Invariants:
 //! - Nothing here reads a clock, draws a random number or does I/O. `now` and random bytes are
@@ -15,6 +16,7 @@
 pub mod attempt;
 pub mod authorization;
 pub mod channel;
+pub mod diagnosis;
 pub mod edge;
 pub mod encoder;
 pub mod event;

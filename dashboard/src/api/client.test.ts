@@ -61,6 +61,16 @@ describe("a failure", () => {
     ]);
   });
 
+  test("the field that was refused is known", async () => {
+    const body = { title: "Words", status: 422, detail: "No.", code: "x", field: "graceSeconds" };
+    answer = json(422, body);
+    const failure = await failureOf(api().updateChannel("a", { graceSeconds: 0 }));
+    expect(failure.field).toBe("graceSeconds");
+    expect(asked[0]?.init.method).toBe("PATCH");
+    answer = problem(409, "no_stream_key", "Generate a key first.");
+    expect((await failureOf(api().maskedKey("a"))).field).toBeNull();
+  });
+
   test("a token that is no longer good is told to whoever holds it", async () => {
     answer = problem(401, "unauthenticated", "The token has expired.");
     expect((await failureOf(api().channels())).isUnauthenticated).toBe(true);

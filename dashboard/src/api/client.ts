@@ -14,6 +14,7 @@ import type {
   ResetStreamKey,
   Session,
   StreamCredential,
+  UpdateChannel,
   WebsocketTicket,
 } from "./shapes";
 
@@ -43,6 +44,10 @@ export class Api {
 
   createChannel(name: string): Promise<Channel> {
     return this.#call("POST", "/v1/channels", { name });
+  }
+
+  updateChannel(channelId: string, update: UpdateChannel): Promise<Channel> {
+    return this.#call("PATCH", channelPath(channelId), update);
   }
 
   maskedKey(channelId: string): Promise<MaskedStreamCredential> {

@@ -8,12 +8,15 @@ import type { Problem } from "./shapes";
 export class Failure extends Error {
   readonly status: number | null;
   readonly code: string;
+  /** The field of the request that was refused, where it was one. */
+  readonly field: string | null;
 
-  constructor(message: string, code: string, status: number | null) {
+  constructor(message: string, code: string, status: number | null, field: string | null = null) {
     super(message);
     this.name = "Failure";
     this.code = code;
     this.status = status;
+    this.field = field;
   }
 
   static unreachable(): Failure {
@@ -25,7 +28,9 @@ export class Failure extends Error {
   }
 
   static fromAnswer(status: number, body: unknown): Failure {
-    if (isProblem(body)) return new Failure(body.detail, body.code, status);
+    if (isProblem(body)) {
+      return new Failure(body.detail, body.code, status, body.field ?? null);
+    }
     return new Failure(`The server answered with status ${status}.`, "unexpected", status);
   }
 

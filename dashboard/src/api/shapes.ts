@@ -9,6 +9,8 @@ export interface Channel {
   userId: string;
   name: string;
   graceSeconds: number;
+  /** Null where it is left out: snapshots do. */
+  limits: Limits | null;
   region: string;
   createdAt: string;
   isLive: boolean;
@@ -16,6 +18,20 @@ export interface Channel {
   ingestServerId: string | null;
   hasStreamKey: boolean;
   holdUntil: string | null;
+}
+
+/** What is null or, of networks, empty does not limit. */
+export interface Limits {
+  allowedNetworks: string[];
+  maximumBitrateKbps: number | null;
+  maximumResolution: string | null;
+}
+
+/** A change of a channel's settings: what is absent stays. */
+export interface UpdateChannel {
+  name?: string;
+  graceSeconds?: number;
+  limits?: Partial<Limits>;
 }
 
 export interface Page<T> {
@@ -154,6 +170,25 @@ export interface ChannelSnapshot {
   status: Status;
 }
 
+/** One thing that is wrong with a live stream. */
+export interface Finding {
+  code: string;
+  /** In plain words, with what to do. */
+  detail: string;
+  since: string;
+}
+
+/** Everything that is wrong with a live stream. Ordered by (gen, seq, n). */
+export interface DiagnosisMessage {
+  type: "diagnosis";
+  channelId: string;
+  gen: number;
+  seq: number;
+  n: number;
+  findings: Finding[];
+  at: string;
+}
+
 export type ServerMessage =
   | { type: "snapshot"; channels: ChannelSnapshot[]; at: string }
   | ({ type: "status"; at: string } & Status)
@@ -168,6 +203,7 @@ export type ServerMessage =
       at: string;
     }
   | ({ type: "refused" } & Refused)
+  | DiagnosisMessage
   | { type: "event"; channelId: string; event: ChannelEvent; at: string }
   | { type: "pong" }
   | { type: "error"; code: string; detail: string };

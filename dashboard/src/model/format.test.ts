@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { advice } from "./advice";
 import {
   bitrate,
   clock,
@@ -87,25 +86,6 @@ describe("words", () => {
     expect(endReason("taken_over")).toBe("taken over");
     expect(endReason(null)).toBe("–");
     expect(refusalTitle("some_new_code")).toBe("some new code");
-  });
-
-  test("a long keyframe interval is explained, a usual one is not", () => {
-    const metrics = (keyframeIntervalMs: number | null) => ({
-      bitrateKbps: 1,
-      width: 1,
-      height: 1,
-      fps: 1,
-      keyframeIntervalMs,
-      videoCodec: null,
-      audioCodec: null,
-      at: "2030-01-01T00:00:00Z",
-    });
-    expect(advice(metrics(8_300))).toContain("Set it to 2 s");
-    expect([advice(metrics(4_000)), advice(metrics(null)), advice(null)]).toEqual([
-      null,
-      null,
-      null,
-    ]);
   });
 
   test("the reset says what happens to the running stream for each choice", () => {

@@ -10,6 +10,7 @@ const channel = (id: string): Channel => ({
   userId: "demo",
   name: `Channel ${id}`,
   graceSeconds: 10,
+  limits: null,
   region: "local",
   createdAt: at(-3600),
   isLive: false,

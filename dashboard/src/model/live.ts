@@ -4,7 +4,7 @@
  *
  * Messages reach the page from several senders and may overtake each other. A status counts only
  * when its (gen, seq) is above the one shown, samples only when they belong to the status shown and
- * their n is above the last. A snapshot that opens a connection replaces what earlier connections
+ * their n is above the last; what is found wrong likewise. A snapshot that opens a connection replaces what earlier connections
  * said (the server may have been set up anew), but never what this connection has said already.
  */
 import type {
@@ -16,10 +16,11 @@ import type {
   ServerMessage,
   Status,
 } from "../api/shapes";
+import { type Diagnosis, withDiagnosis } from "./findings";
 import { type EventLog, heard, loaded, NO_EVENTS } from "./events";
 import { appendSamples, type Sample, toSample } from "./samples";
 import { addRefusal, type Refusal } from "./refusals";
-import { compareVersions } from "./ordering";
+import { compareVersions, type Version } from "./ordering";
 
 /** One channel as it is shown. */
 export interface ChannelState {
@@ -35,6 +36,8 @@ export interface ChannelState {
   /** The last sample's number within the status. */
   n: number;
   metrics: Metrics | null;
+  /** What was last found wrong with the status shown; null: nothing was said of it. */
+  diagnosis: Diagnosis | null;
   /** The last minutes, oldest first. */
   samples: readonly Sample[];
 }
@@ -86,7 +89,8 @@ export function find(state: State, channelId: string): ChannelState | undefined 
  * was made elsewhere, or samples of a status whose message was lost. A snapshot puts that right.
  */
 export function isBehind(state: State, message: ServerMessage): boolean {
-  if (message.type !== "status" && message.type !== "metrics") return false;
+  const { type } = message;
+  if (type !== "status" && type !== "metrics" && type !== "diagnosis") return false;
   const known = find(state, message.channelId);
   if (known === undefined) return true;
   if (message.type === "status" || known.status === null) return false;
@@ -109,6 +113,12 @@ function receive(state: State, message: ServerMessage, now: number): State {
       );
     case "metrics":
       return change(state, message.channelId, (known) => withMetrics(known, message, now));
+    case "diagnosis":
+      return change(state, message.channelId, (known) =>
+        isOfItsStream(known, message)
+          ? { ...known, diagnosis: withDiagnosis(known.diagnosis, message, now) }
+          : known,
+      );
     case "refused":
       return { ...state, refusals: addRefusal(state.refusals, message satisfies Refused, now) };
     case "event":
@@ -154,6 +164,7 @@ function unheard(channel: Channel): ChannelState {
     isCurrent: false,
     n: 0,
     metrics: null,
+    diagnosis: null,
     samples: [],
   };
 }
@@ -164,7 +175,9 @@ function replaced(
   at: string,
   now: number,
 ): ChannelState {
-  const known = { ...(before ?? unheard(channel)), channel };
+  // Snapshots leave the limits out, which may be long.
+  const limits = channel.limits ?? before?.channel.limits ?? null;
+  const known = { ...(before ?? unheard(channel)), channel: { ...channel, limits } };
   return known.isCurrent ? withStatus(known, status, at, now) : taken(known, status, at, now);
 }
 
@@ -195,6 +208,7 @@ function taken(known: ChannelState, status: Status, at: string, now: number): Ch
     heardAt: now,
     isCurrent: true,
     n: isSameVersion ? known.n : 0,
+    diagnosis: isSameVersion ? known.diagnosis : null,
     metrics: isLive ? (status.metrics ?? (isSameVersion ? known.metrics : null)) : null,
     samples:
       isLive && status.metrics !== null
@@ -203,15 +217,16 @@ function taken(known: ChannelState, status: Status, at: string, now: number): Ch
   };
 }
 
+/** Whether a message tells of the very stream that is shown as LIVE. */
+function isOfItsStream({ status }: ChannelState, version: Version): boolean {
+  return status?.status === "LIVE" && compareVersions(version, status) === 0;
+}
+
 type MetricsMessage = Extract<ServerMessage, { type: "metrics" }>;
 
 function withMetrics(known: ChannelState, message: MetricsMessage, now: number): ChannelState {
   const last = message.samples.at(-1);
-  const isOfThisStatus =
-    known.status !== null &&
-    known.status.status === "LIVE" &&
-    compareVersions(message, known.status) === 0;
-  if (last === undefined || !isOfThisStatus || message.n <= known.n) return known;
+  if (last === undefined || !isOfItsStream(known, message) || message.n <= known.n) return known;
   return {
     ...known,
     heardAt: now,

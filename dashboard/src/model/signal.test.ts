@@ -21,6 +21,7 @@ function known({ status, heardSecondsAgo = 0, graceEndsIn, clockOffset = 0 }: Gi
       userId: "demo",
       name: "A",
       graceSeconds: 10,
+      limits: null,
       region: "local",
       createdAt: "2030-01-01T00:00:00Z",
       isLive: false,
@@ -45,6 +46,7 @@ function known({ status, heardSecondsAgo = 0, graceEndsIn, clockOffset = 0 }: Gi
     isCurrent: true,
     n: 0,
     metrics: null,
+    diagnosis: null,
     samples: [],
   };
 }

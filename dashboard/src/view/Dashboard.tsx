@@ -9,6 +9,7 @@ import { Events } from "./Events";
 import { History } from "./History";
 import { Hold } from "./Hold";
 import { Ingest } from "./Ingest";
+import { Limits } from "./Limits";
 import { Modal } from "./Modal";
 import { NewChannel } from "./NewChannel";
 import { ErrorNotice } from "./Notice";
@@ -144,6 +145,8 @@ function ChannelView({ api, selected, link, refresh, events, children }: Channel
         <StreamKey api={api} channelId={channel.id} isRunning={isRunning} />
         <h3 class="label">Access</h3>
         <Hold api={api} channel={channel} isRunning={isRunning} onChanged={refresh} />
+        <h3 class="label">Limits</h3>
+        <Limits api={api} channel={channel} isRunning={isRunning} onChanged={refresh} />
       </Card>
       {children}
       <Card title="Broadcasts" area="history">

@@ -1,7 +1,8 @@
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { developmentToken } from "../api/client";
+import { Api, developmentToken } from "../api/client";
+import { Failure } from "../api/failure";
 import type { Config } from "../api/shapes";
-import type { Session } from "../session";
+import { type Session, subjectOf } from "../session";
 import { ErrorNotice } from "./Notice";
 import { Wordmark } from "./Wordmark";
 
@@ -26,11 +27,7 @@ export function SignIn({ config, isExpired, onSignedIn }: Props) {
       {config.login === "dev" ? (
         <DevelopmentSignIn apiBase={config.apiBase} onSignedIn={onSignedIn} />
       ) : (
-        <p class="notice notice--wait" data-testid="oidc">
-          This deployment signs people in at {config.issuer ?? "its identity provider"}. That
-          sign-in comes with the AWS templates and is not built yet: use the API with a token of
-          that provider for now.
-        </p>
+        <TokenSignIn config={config} onSignedIn={onSignedIn} />
       )}
     </main>
   );
@@ -96,6 +93,93 @@ function DevelopmentSignIn({ apiBase, onSignedIn }: DevelopmentProps) {
         class="button button--main"
         data-testid="sign-in"
         disabled={isBusy || userId.trim() === ""}
+      >
+        {isBusy ? "Signing in…" : "Sign in"}
+      </button>
+    </form>
+  );
+}
+
+interface TokenProps {
+  config: Config;
+  onSignedIn: (session: Session) => void;
+}
+
+/** For a stack that takes an identity provider's tokens: the token is had from there, and pasted. */
+function TokenSignIn({ config, onSignedIn }: TokenProps) {
+  const [token, setToken] = useState("");
+  const [error, setError] = useState<unknown>(null);
+  const [isBusy, setBusy] = useState(false);
+  const field = useRef<HTMLInputElement>(null);
+  const id = useId();
+  useEffect(() => field.current?.focus(), []);
+  const issuer = config.issuer ?? "its identity provider";
+
+  const signIn = async () => {
+    setBusy(true);
+    setError(null);
+    const pasted = token.trim();
+    try {
+      // Tried out here, where the API's answer can be read beside the field.
+      const api = new Api(new URL(config.apiBase, location.href).href, pasted, () => undefined);
+      await api.channels();
+      onSignedIn({ userId: subjectOf(pasted), token: pasted });
+    } catch (reason) {
+      setError(reason);
+      setBusy(false);
+    }
+  };
+  return (
+    <form
+      class="card stack"
+      data-testid="oidc"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void signIn();
+      }}
+    >
+      <h1 class="card__title">Sign in with an access token</h1>
+      <div class="stack stack--tight">
+        <label class="label" for={id}>
+          Access token
+        </label>
+        <input
+          id={id}
+          ref={field}
+          class="field"
+          type="password"
+          data-testid="token"
+          value={token}
+          required
+          autocomplete="off"
+          aria-describedby={`${id}-hint`}
+          onInput={(event) => setToken(event.currentTarget.value)}
+        />
+        <p id={`${id}-hint`} class="muted small">
+          This stack takes tokens of {issuer}
+          {config.clientId !== null && ` for the client ${config.clientId}`}. Get one there and
+          paste it here; it is kept until this tab is closed. A sign-in that goes there by itself is
+          not built yet.
+        </p>
+      </div>
+      {error !== null && (
+        <ErrorNotice
+          error={
+            error instanceof Failure && error.isUnauthenticated
+              ? new Failure(
+                  `This token is not taken: it must be of ${issuer}, for this stack, and not over.`,
+                  error.code,
+                  error.status,
+                )
+              : error
+          }
+        />
+      )}
+      <button
+        type="submit"
+        class="button button--main"
+        data-testid="sign-in"
+        disabled={isBusy || token.trim() === ""}
       >
         {isBusy ? "Signing in…" : "Sign in"}
       </button>

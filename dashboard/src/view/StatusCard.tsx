@@ -1,7 +1,8 @@
 /** The tally: what is on air, readable from across the room, and the figures of the stream. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { advice } from "../model/advice";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { openFindings } from "../model/findings";
+import type { Finding } from "../api/shapes";
 import {
   bitrate,
   clock,
@@ -47,7 +48,11 @@ export function StatusCard({ known, link }: { known: ChannelState; link: Link })
           <Since signal={signal} now={now} />
         </div>
       </div>
-      <Readings known={known} isLive={kind === "live"} />
+      <Readings
+        known={known}
+        isLive={kind === "live"}
+        findings={kind === "live" ? openFindings(known, now) : []}
+      />
       <Announcement kind={kind} name={known.channel.name} />
     </section>
   );
@@ -94,9 +99,14 @@ function Since({ signal, now }: { signal: Signal; now: number }) {
   }
 }
 
-function Readings({ known, isLive }: { known: ChannelState; isLive: boolean }) {
+interface ReadingsProps {
+  known: ChannelState;
+  isLive: boolean;
+  findings: readonly Finding[];
+}
+
+function Readings({ known, isLive, findings }: ReadingsProps) {
   const metrics = isLive ? known.metrics : null;
-  const hint = known.status?.status === "OFFLINE" ? TO_GO_LIVE : advice(metrics);
   const edge = known.status?.edgeId ?? null;
   return (
     <div class="tally__readings">
@@ -121,11 +131,21 @@ function Readings({ known, isLive }: { known: ChannelState; isLive: boolean }) {
           <span class="readings__unit"> {known.channel.region}</span>
         </Reading>
       </dl>
-      {hint !== null && (
+      {known.status?.status === "OFFLINE" && (
         <p class="tally__advice" data-testid="advice">
-          {hint}
+          {TO_GO_LIVE}
         </p>
       )}
+      {findings.length > 0 && (
+        <ul class="tally__findings" data-testid="findings" aria-label="What to change">
+          {findings.map(({ code, detail }) => (
+            <li key={code} class="tally__advice" data-testid="finding" data-code={code}>
+              {detail}
+            </li>
+          ))}
+        </ul>
+      )}
+      <SpokenFindings findings={findings} isLive={isLive} />
     </div>
   );
 }
@@ -168,6 +188,25 @@ function Announcement({ kind, name }: { kind: Signal["kind"]; name: string }) {
   }, [kind, name]);
   return (
     <p class="visually-hidden" role="status" aria-live="polite" data-testid="announcement">
+      {spoken}
+    </p>
+  );
+}
+
+/** Says what is newly wrong, once; figures that change in the words are not read out again. */
+function SpokenFindings({ findings, isLive }: Omit<ReadingsProps, "known">) {
+  const [spoken, setSpoken] = useState("");
+  const told = useRef<readonly string[]>([]);
+  const codes = findings.map(({ code }) => code).join(" ");
+  useEffect(() => {
+    const fresh = findings.filter(({ code }) => !told.current.includes(code));
+    const isMended = isLive && findings.length === 0 && told.current.length > 0;
+    if (isMended) setSpoken("The stream is well again.");
+    if (fresh.length > 0) setSpoken(fresh.map(({ detail }) => detail).join(" "));
+    told.current = findings.map(({ code }) => code);
+  }, [codes, isLive]);
+  return (
+    <p class="visually-hidden" role="status" aria-live="polite" data-testid="spoken-findings">
       {spoken}
     </p>
   );

@@ -3,7 +3,8 @@
 //! Status changes go out at once. Samples go out, to dashboards and to the cache that the status API
 //! reads, each second while people are likely to be looking at a stream that just began, then in
 //! batches; never more than one batch is under way, and what
-//! piles up behind a slow gateway is bounded. Receivers order everything by
+//! piles up behind a slow gateway is bounded. A diagnosis goes out when it changes, and again while
+//! something is wrong; one at a time, and always the newest. Receivers order everything by
 //! `(generation, sequence, n)`, so that no two messages need to wait for each other here.
 
 use std::sync::Arc;
@@ -11,7 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use contract::http;
-use contract::websocket::{MetricsMessage, ServerMessage, StatusMessage};
+use contract::websocket::{
+    DiagnosisMessage, Finding, MetricsMessage, ServerMessage, StatusMessage,
+};
+use domain::diagnosis::{Diagnosis, Tell};
 use domain::live::Item;
 use domain::metrics::Metrics;
 use domain::status::{Shown, Status};
@@ -38,6 +42,10 @@ pub(super) struct Dashboard {
     last: Option<Metrics>,
     waiting: Vec<Metrics>,
     under_way: Arc<AtomicBool>,
+    diagnoses: u64,
+    /// Whether there is one to be sent, which the one under way has held up.
+    is_untold: bool,
+    diagnosis_under_way: Arc<AtomicBool>,
 }
 
 impl Dashboard {
@@ -51,6 +59,9 @@ impl Dashboard {
             last: None,
             waiting: Vec::new(),
             under_way: Arc::new(AtomicBool::new(false)),
+            diagnoses: 0,
+            is_untold: false,
+            diagnosis_under_way: Arc::new(AtomicBool::new(false)),
         }
     }
 
@@ -101,6 +112,37 @@ impl Dashboard {
         if !self.under_way.swap(true, Ordering::AcqRel) {
             self.push_samples(item);
         }
+    }
+
+    /// The stream was looked at while LIVE.
+    pub(super) fn diagnosed(&mut self, item: &Item, tell: Tell, diagnosis: &Diagnosis) {
+        self.is_untold |= match tell {
+            Tell::Nothing => false,
+            Tell::Changed | Tell::Again => true,
+        };
+        if !self.is_untold || self.diagnosis_under_way.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.is_untold = false;
+        self.diagnoses += 1;
+        let at = clock::now();
+        let findings = diagnosis.findings().into_iter().map(Finding::from);
+        let message = ServerMessage::Diagnosis(DiagnosisMessage {
+            channel_id: self.channel_id.clone(),
+            generation: item.version.generation,
+            sequence: item.version.sequence,
+            n: self.diagnoses,
+            findings: findings.collect(),
+            at,
+        });
+        let (edge, user_id) = (Arc::clone(&self.edge), self.user_id.clone());
+        let under_way = Arc::clone(&self.diagnosis_under_way);
+        self.edge.tasks.spawn(async move {
+            // Told again for those who have just come: an older list would lack them.
+            let notifier = &edge.services.notifier;
+            notifier.push(&user_id, &message, Reach::Fresh, at).await;
+            under_way.store(false, Ordering::Release);
+        });
     }
 
     fn push_samples(&mut self, item: &Item) {

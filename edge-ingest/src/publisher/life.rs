@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Refusal;
+use domain::diagnosis::Diagnosis;
 use domain::limits::{BitrateWindow, Exceeded};
 use domain::live::{EndReason, Item, State, Write};
 use domain::metrics::Sampler;
@@ -56,6 +57,7 @@ pub(super) struct Publisher {
     sampler: Sampler,
     /// Kept while the channel's bitrate is limited.
     bitrate: BitrateWindow,
+    diagnosis: Diagnosis,
 }
 
 /// Lives an admitted publish to its end; `slot` is given back when its media ends.
@@ -99,6 +101,7 @@ impl Publisher {
             grant,
             sampler: Sampler::default(),
             bitrate: BitrateWindow::default(),
+            diagnosis: Diagnosis::default(),
         })
     }
 
@@ -199,14 +202,21 @@ impl Publisher {
             return;
         };
         let rates = self.sampler.take(sample.reading);
-        let metrics = sample.metrics(rates, clock::now());
+        let now = clock::now();
+        let metrics = sample.metrics(rates, now);
         let session = &mut self.session;
         if let Some(log) = &mut session.log {
             let received = log.observe(&sample, &metrics);
             session.edge.metrics.media_bytes.inc_by(received);
         }
-        if session.item.state == State::Live && rates.bitrate_kbps > 0 {
-            session.dashboard.sampled(&session.item, metrics).await;
+        if session.item.state != State::Live {
+            return;
+        }
+        let tell = self.diagnosis.take(sample.look(rates), now);
+        let (item, diagnosis) = (&session.item, &self.diagnosis);
+        session.dashboard.diagnosed(item, tell, diagnosis);
+        if rates.bitrate_kbps > 0 {
+            session.dashboard.sampled(item, metrics).await;
         }
     }
 

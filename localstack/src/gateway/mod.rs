@@ -2,7 +2,8 @@
 //!
 //! It speaks the real event shapes ([`event`]) to whatever a [`Function`] runs, so the functions are
 //! the very ones that run on AWS. Everything on this listener answers only to the host names that it
-//! was given: a stranger's page that had its name point at this machine gets nothing.
+//! was given: a stranger's page that had its name point at this machine gets nothing. `@connections` is
+//! apart, because only this machine may reach it: whoever does may speak to any dashboard.
 //!
 //! Absent on purpose: CORS, TLS, and any decision about who may do what.
 
@@ -77,7 +78,7 @@ impl Gateway {
         }
     }
 
-    /// Its routes.
+    /// Its routes, without `@connections`.
     pub(crate) fn routes(&self) -> Router {
         let http_api = Router::new()
             .route("/v1/{*path}", any(http_api::handle))
@@ -86,18 +87,22 @@ impl Gateway {
         let sockets = Router::new()
             .route(WEBSOCKET_PATH, get(websocket::upgrade))
             .with_state(self.sockets.clone());
+        http_api.merge(sockets)
+    }
+
+    /// `@connections`.
+    pub(crate) fn management_routes(&self) -> Router {
         let management = get(management::get)
             .post(management::post)
             .delete(management::delete);
-        let management = Router::new()
+        Router::new()
             .route(
                 &format!("{MANAGEMENT_PATH}/@connections/{{id}}"),
                 management,
             )
             // One byte more than is taken, so that the answer is the one API Gateway gives.
             .layer(DefaultBodyLimit::max(management::MAX_MESSAGE_BYTES + 1))
-            .with_state(self.sockets.connections.clone());
-        http_api.merge(sockets).merge(management)
+            .with_state(self.sockets.connections.clone())
     }
 
     /// Closes every WebSocket and waits until each has been told and `$disconnect` has run.
@@ -131,11 +136,8 @@ async fn only_known_hosts(State(given): State<String>, request: Request, next: N
     if name == given || OWN_NAMES.contains(&name) {
         return next.run(request).await;
     }
-    (
-        StatusCode::MISDIRECTED_REQUEST,
-        "This address answers to localhost and 127.0.0.1 only.\n",
-    )
-        .into_response()
+    let words = format!("This address answers to {given}, localhost and 127.0.0.1 only.\n");
+    (StatusCode::MISDIRECTED_REQUEST, words).into_response()
 }
 
 fn without_port(host: &str) -> &str {

@@ -52,7 +52,7 @@ impl Stand {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let routes = gateway.routes();
+        let routes = gateway.routes().merge(gateway.management_routes());
         let served = tokio::spawn({
             let shutdown = shutdown.clone();
             async move { serve(listener, routes, "stack.example", shutdown).await }

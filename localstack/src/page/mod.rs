@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::{WEBSOCKET_PATH, event};
-use crate::login::{AUDIENCE, Login};
+use crate::identity::Identity;
 
 /// What there is to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(crate) struct Page(Arc<Inner>);
 struct Inner {
     folder: Option<PathBuf>,
     status: watch::Sender<Status>,
-    login: Login,
+    identity: Identity,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,18 +52,18 @@ struct Config<'a> {
     websocket_url: String,
     login: &'static str,
     issuer: &'a str,
-    client_id: &'static str,
+    client_id: &'a str,
 }
 
 impl Page {
     /// Looks for the dashboard: where this program was compiled, then in and beside the current
     /// directory, then beside the program.
-    pub(crate) fn find(login: Login) -> Self {
+    pub(crate) fn find(identity: Identity) -> Self {
         let folder = candidates().find(|folder| folder.join("package.json").is_file());
-        Self::at(folder, login)
+        Self::at(folder, identity)
     }
 
-    fn at(folder: Option<PathBuf>, login: Login) -> Self {
+    fn at(folder: Option<PathBuf>, identity: Identity) -> Self {
         let status = match &folder {
             None => Status::Unavailable("The folder of the dashboard is not here.".into()),
             Some(folder) if build::is_fresh(folder) => Status::Ready,
@@ -72,7 +72,7 @@ impl Page {
         Self(Arc::new(Inner {
             folder,
             status: watch::Sender::new(status),
-            login,
+            identity,
         }))
     }
 
@@ -149,9 +149,9 @@ async fn config(State(page): State<Page>, headers: HeaderMap) -> Response {
     let config = Config {
         api_base: format!("http://{host}"),
         websocket_url: format!("ws://{host}{WEBSOCKET_PATH}"),
-        login: "dev",
-        issuer: page.0.login.issuer(),
-        client_id: AUDIENCE,
+        login: page.0.identity.way(),
+        issuer: page.0.identity.issuer(),
+        client_id: page.0.identity.audience(),
     };
     ([(header::CACHE_CONTROL, "no-store")], Json(config)).into_response()
 }
@@ -229,10 +229,13 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::login::Login;
+    use crate::options::Provider;
     use crate::state::State as Kept;
 
-    fn login() -> Login {
-        Login::open(&Kept::open(None).unwrap(), "http://127.0.0.1:8080".into()).unwrap()
+    fn login() -> Identity {
+        let kept = Kept::open(None).unwrap();
+        Identity::Development(Login::open(&kept, "http://127.0.0.1:8080".into()).unwrap())
     }
 
     /// A dashboard that was built.
@@ -322,5 +325,19 @@ mod tests {
         assert_eq!(status, 200);
         let config: serde_json::Value = serde_json::from_str(&body).unwrap();
         insta::assert_json_snapshot!(config);
+    }
+
+    #[tokio::test]
+    async fn the_page_is_told_whose_tokens_are_taken() {
+        let provider = Identity::Provider(Provider {
+            jwks: "https://login.example/jwks.json".parse().unwrap(),
+            issuer: "https://login.example".into(),
+            audience: "a-client".into(),
+        });
+        let (_, _, body) = ask(&Page::at(None, provider), Method::GET, "/config.json").await;
+        let config: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(config["login"], "oidc");
+        assert_eq!(config["issuer"], "https://login.example");
+        assert_eq!(config["clientId"], "a-client");
     }
 }

@@ -72,6 +72,7 @@ pub struct Stack {
     pub owner: Api,
     /// The API as nobody.
     pub nobody: Api,
+    channel: ChannelId,
     /// The keys of this story.
     pub canary: Canary,
     directory: TempDir,
@@ -124,9 +125,10 @@ impl Stack {
         }
         let canary = Canary::default();
         let nobody = Api::anonymous(&endpoints.http, canary.clone());
-        let owner = nobody.as_user(&endpoints.demo.user_id).await?;
+        let demo = endpoints.demo.clone().context("there is no demo channel")?;
+        let owner = nobody.as_user(&demo.user_id).await?;
         owner
-            .set_grace(&endpoints.demo.channel_id, options.grace_seconds)
+            .set_grace(&demo.channel_id, options.grace_seconds)
             .await?;
         Ok(Self {
             process,
@@ -134,6 +136,7 @@ impl Stack {
             endpoints,
             owner,
             nobody,
+            channel: demo.channel_id,
             canary,
             directory,
             expected_errors: options.expected_errors,
@@ -144,7 +147,7 @@ impl Stack {
     /// The demo channel.
     #[must_use]
     pub fn channel(&self) -> &ChannelId {
-        &self.endpoints.demo.channel_id
+        &self.channel
     }
 
     /// What goes into the encoder's server field, for the edge of this number from 0.
