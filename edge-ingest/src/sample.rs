@@ -42,13 +42,16 @@ impl Sample {
     /// What a diagnosis looks at.
     pub(crate) fn look(&self, rates: Rates) -> Look {
         let video = self.facts.video.as_ref();
+        let claims = &self.facts.claims;
         Look {
             reading: self.reading,
             rates,
             audio_frames: self.counters.audio_frames,
             keyframes: self.counters.keyframes,
             keyframe_interval_ms: video.and_then(|video| video.keyframe_interval_ms),
-            announced_fps: self.facts.claims.frame_rate,
+            announced_fps: claims.frame_rate,
+            is_video_announced: claims.width.or(claims.video_kbps).is_some(),
+            is_audio_announced: claims.audio_kbps.is_some(),
             audio_ahead_ms: self.counters.audio_ahead_ms,
             timestamp_jumps: self.counters.timestamp_jumps,
         }

@@ -47,9 +47,9 @@ pub enum Code {
     FrameRateLow,
     /// Far below its own recent level.
     BitrateDropped,
-    /// Sound comes, and no pictures.
+    /// Sound comes, and no pictures, which were announced or came before.
     VideoMissing,
-    /// Pictures come, and no sound.
+    /// Pictures come, and no sound, which was announced or came before.
     AudioMissing,
     /// Sound and picture are apart.
     AudioVideoDrift,
@@ -130,6 +130,10 @@ pub struct Look {
     pub keyframe_interval_ms: Option<u32>,
     /// Pictures a second, as the encoder announced them.
     pub announced_fps: Option<f64>,
+    /// Whether it announced pictures: a stream of sound alone is none that lacks them.
+    pub is_video_announced: bool,
+    /// Whether it announced sound.
+    pub is_audio_announced: bool,
     /// How far the last sound is ahead of the last picture, in milliseconds.
     pub audio_ahead_ms: i64,
     /// How often timestamps jumped so far.
@@ -317,8 +321,14 @@ fn judge(code: Code, previous: &Look, look: &Look, keyframe_seen_at: u64) -> Opt
     let sound = look.audio_frames > previous.audio_frames;
     let since_keyframe = (look.reading.last_video_timestamp).saturating_sub(keyframe_seen_at);
     match code {
-        Code::VideoMissing => (sound && !pictures).then_some(Measured::Bare),
-        Code::AudioMissing => (pictures && !sound).then_some(Measured::Bare),
+        Code::VideoMissing => {
+            let is_expected = look.is_video_announced || look.reading.video_frames > 0;
+            (sound && !pictures && is_expected).then_some(Measured::Bare)
+        }
+        Code::AudioMissing => {
+            let is_expected = look.is_audio_announced || look.audio_frames > 0;
+            (pictures && !sound && is_expected).then_some(Measured::Bare)
+        }
         Code::KeyframesMissing => {
             let none = look.keyframes == 0 && is_long(since_keyframe);
             (pictures && none).then_some(Measured::Bare)

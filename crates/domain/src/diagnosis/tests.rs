@@ -238,6 +238,27 @@ fn a_stream_that_never_had_a_keyframe_is_told_of_as_that() {
 }
 
 #[test]
+fn what_was_never_sent_is_missing_only_where_it_was_announced() {
+    for (is_announced, expected) in [(false, None), (true, Some(Code::AudioMissing))] {
+        let mut diagnosis = Diagnosis::default();
+        let mut look = Look {
+            is_audio_announced: is_announced,
+            ..Look::default()
+        };
+        for _ in 0..8 {
+            look.reading.at_millis += 1_000;
+            look.reading.video_frames += 25;
+            look.reading.last_video_timestamp += 1_000;
+            look.keyframes += 1;
+            diagnosis.take(look, Timestamp::from_millis(look.reading.at_millis));
+        }
+        let found = diagnosis.findings();
+        let found = found.iter().map(|finding| finding.code);
+        assert!(found.eq(expected), "{is_announced}");
+    }
+}
+
+#[test]
 fn a_stream_that_stands_still_is_a_dropped_bitrate_and_nothing_else() {
     let mut stream = Stream::new();
     stream.seconds(12, |look| {
