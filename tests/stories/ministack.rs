@@ -93,7 +93,10 @@ mod slow {
         // A right that is missing, above all.
         let complains = |line: &&str| {
             let complains = line.contains("WARN") || line.contains("ERROR");
-            complains && !line.contains("silent edge fenced")
+            let is_expected = line.contains("silent edge fenced")
+                // An interpreter on a busy machine; the functions try again.
+                || line.contains("timed out");
+            complains && !is_expected
         };
         let complaints: Vec<_> = log.lines().filter(complains).collect();
         ensure!(complaints.is_empty(), "{complaints:#?}");
