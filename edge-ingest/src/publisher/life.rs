@@ -57,7 +57,8 @@ pub(super) struct Publisher {
     sampler: Sampler,
     /// Kept while the channel's bitrate is limited.
     bitrate: BitrateWindow,
-    diagnosis: Diagnosis,
+    /// Boxed: it would be in each of the futures that a publish is made of, for every publisher.
+    diagnosis: Box<Diagnosis>,
 }
 
 /// Lives an admitted publish to its end; `slot` is given back when its media ends.
@@ -101,7 +102,7 @@ impl Publisher {
             grant,
             sampler: Sampler::default(),
             bitrate: BitrateWindow::default(),
-            diagnosis: Diagnosis::default(),
+            diagnosis: Box::default(),
         })
     }
 
