@@ -2,8 +2,8 @@
 //!
 //! It stands in for an identity provider, so that API and page go through the very checks that they
 //! go through on AWS: tokens are signed (ES256) with a key of this stack, whose public half is at
-//! `/dev/jwks.json`. It exists only on an address that nobody else reaches (`options`), and only where no other identity
-//! provider is named (`identity`).
+//! `/dev/jwks.json`. It exists only on an address that nobody else reaches (`options`), and only where
+//! no other identity provider is named (`identity`).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -137,7 +137,7 @@ mod slow {
         let owner = login.owner.at(&deployed.http);
         let channel = owner.create_channel("On somebody else's AWS").await?.id;
         let old = owner.generate_key(&channel).await?.stream_key;
-        let mut edge = aws.edge(deployed, &[]).await?;
+        let mut edge = aws.edge(deployed).await?;
         let (websocket, canary) = (&deployed.websocket, &login.canary);
         let mut dashboard = Dashboard::connect(&owner, websocket, ORIGIN, canary).await?;
         let ffmpeg = Ffmpeg::publish(&edge.server, &old)?;

@@ -4,8 +4,9 @@
  *
  * Messages reach the page from several senders and may overtake each other. A status counts only
  * when its (gen, seq) is above the one shown, samples only when they belong to the status shown and
- * their n is above the last; what is found wrong likewise. A snapshot that opens a connection replaces what earlier connections
- * said (the server may have been set up anew), but never what this connection has said already.
+ * their n is above the last; what is found wrong likewise. A snapshot that opens a connection
+ * replaces what earlier connections said (the server may have been set up anew), but never what this
+ * connection has said already.
  */
 import type {
   Channel,

@@ -148,10 +148,9 @@ impl Ministack {
     ///
     /// # Errors
     /// When it does not come up.
-    pub async fn edge(&self, deployed: &Deployed, flags: &[&str]) -> Result<Edge> {
+    pub async fn edge(&self, deployed: &Deployed) -> Result<Edge> {
         let mut command = edge::command("edge-ingest", &self.url, &deployed.management)?;
         command
-            .args(flags)
             .args(["--table-prefix", &deployed.table_prefix])
             .env("AWS_ENDPOINT_URL", &self.url)
             .env("AWS_ACCESS_KEY_ID", &deployed.edge.id)
