@@ -14,11 +14,12 @@ from .process import Failed, Process, cost, machine_busy_seconds
 CALM_SECONDS = 1
 # Over the expected time a run may take this much longer before it is given up, in seconds.
 SLACK_SECONDS = 90
-# How often every channel's status is asked for after the window, and how far apart, in seconds:
-# together a little more than the file, so that a second of each part of it is seen.
+# How often every channel's status is asked for after the window, at most, and how far apart, in seconds,
+# at least: together a little more than the file, so that a second of each part of it is seen.
 STATUS_LOOKS = 20
 STATUS_SECONDS = 1.2
-# Statuses that the API gives in a second beside a generator that goes first.
+# Statuses that the API gives in a second beside a generator that goes first, about: for how long
+# publishers stay on after the window. Where it gives fewer, there are fewer looks.
 STATUSES_A_SECOND = 200
 
 
@@ -47,18 +48,18 @@ class Window:
         self.statuses = None
         self.moments = {}
         self.media = media
+        look = max(STATUS_SECONDS, row.publishers / STATUSES_A_SECOND)
+        # How long publishers stay on after the window, in seconds.
+        self.hold = int(STATUS_LOOKS * look) if options.status and server.api else 1
 
     def command(self):
         seconds = self.row.publishers / self.options.ramp + self.options.settle + self.options.window
-        asks = self.options.status and self.server.api
-        look = max(STATUS_SECONDS, self.row.publishers / STATUSES_A_SECOND)
-        hold = int(STATUS_LOOKS * look) + 10 if asks else 1
         command = [self.options.programs / "rtmp-load", "--url", self.server.url]
         command += ["--flv", self.media, *self.server.flags]
         command += ["--connections", self.row.publishers, "--ramp", self.options.ramp]
         command += ["--chunk-size", self.options.chunk_size]
         command += ["--settle", self.options.settle, "--window", self.options.window]
-        return command + ["--hold", hold, "--duration", int(seconds + hold + SLACK_SECONDS)]
+        return command + ["--hold", self.hold, "--duration", int(seconds + self.hold + SLACK_SECONDS)]
 
     def figures(self):
         log = self.place.folder / "rtmp-load.log"
@@ -83,7 +84,7 @@ class Window:
         if moment == "window begins" and self.syscalls:
             self.perf = count_syscalls(self.server.process, self.options.window, self.place)
         if moment == "window ends" and self.options.status and self.server.api:
-            self.statuses = ask_statuses(self.server)
+            self.statuses = ask_statuses(self.server, self.hold)
 
     def sum_up(self, report):
         (begin, busy_begin), (end, busy_end) = (
@@ -143,14 +144,16 @@ def finish_count(started):
     raise Failed(f"perf counted nothing: {process.last_words()}")
 
 
-def ask_statuses(server):
-    """Several looks at every channel: a bit rate is of one second, and a second has one picture
-    more or less."""
-    looks = []
-    for _ in range(STATUS_LOOKS):
+def ask_statuses(server, seconds):
+    """Several looks at every channel, none of which ends after so many seconds: a bit rate is of one
+    second, and a second has one picture more or less."""
+    ends, longest, looks = time.monotonic() + seconds, 0, []
+    while len(looks) < STATUS_LOOKS and time.monotonic() + 2 * longest < ends:
         began = time.monotonic()
         looks.append(server.api.statuses(server.channels))
-        time.sleep(max(0, STATUS_SECONDS - (time.monotonic() - began)))
+        took = time.monotonic() - began
+        longest = max(longest, took)
+        time.sleep(max(0, STATUS_SECONDS - took))
     return looks
 
 
@@ -164,6 +167,7 @@ def status_figures(looks, nominal_kbps):
         if rates:
             ratios.append(statistics.mean(rates.values()) / nominal_kbps)
     return {
+        "looks": len(looks),
         "asked": len(looks[0]),
         "live": live,
         "with_bitrate": len(ratios),
