@@ -20,7 +20,7 @@ STATUS_LOOKS = 20
 STATUS_SECONDS = 1.2
 # Statuses that the API gives in a second beside a generator that goes first, about: for how long
 # publishers stay on after the window. Where it gives fewer, there are fewer looks.
-STATUSES_A_SECOND = 200
+STATUSES_A_SECOND = 75
 
 
 def measure(name, row, media, options, syscalls=False):
