@@ -47,7 +47,8 @@ fn note_the_start() -> Result<()> {
             .append(true)
             .create(true)
             .open(file)?;
-        writeln!(file, "{}", std::process::id())?;
+        // In one write: several may start at the same moment.
+        file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
     }
     Ok(())
 }

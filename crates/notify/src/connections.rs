@@ -98,10 +98,10 @@ impl Connections {
     }
 
     /// Forgets a connection that is gone. Where that fails the next push meets it again.
-    pub(crate) async fn forget(&self, user_id: &UserId, connection_id: &str) {
+    pub(crate) async fn forget(&self, Connection { id, user_id, .. }: &Connection) {
         self.recent.invalidate(user_id).await;
-        if let Err(error) = self.store.remove_connection(user_id, connection_id).await {
-            tracing::debug!(%user_id, connection_id, %error, "connection not removed");
+        if let Err(error) = self.store.remove_connection(user_id, id).await {
+            tracing::debug!(%user_id, connection_id = id, %error, "connection not removed");
         }
     }
 }

@@ -7,7 +7,8 @@
 //! Invariants:
 //! - A push takes at most [`PUSH_TIMEOUT`], and a process has at most [`MAX_POSTS`] posts under way:
 //!   a dashboard that does not read cannot hold up anybody else's.
-//! - A connection that the gateway calls gone is forgotten, and one that has expired is sent nothing.
+//! - A connection that the gateway calls gone is forgotten, unless it may not be open yet
+//!   ([`OPENING`]), and one that has expired is sent nothing.
 //! - Nothing larger than [`contract::websocket::MAX_MESSAGE_BYTES`] is sent.
 //!
 //! Absent on purpose: queues and repetition. An old status is of no use; messages carry the order
@@ -28,7 +29,7 @@ use contract::websocket::{MAX_MESSAGE_BYTES, ServerMessage};
 use domain::{Timestamp, UserId};
 use futures_util::{StreamExt as _, stream};
 pub use post::Error;
-use store::Store;
+use store::{Connection, Store};
 use tokio::sync::Semaphore;
 
 /// Longest post to one connection, with the wait for a place among [`MAX_POSTS`] and both attempts.
@@ -36,6 +37,9 @@ use tokio::sync::Semaphore;
 pub const POST_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest attempt of a post: so that a second one fits into [`POST_TIMEOUT`].
 pub const POST_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a connection may be noted and not open yet. While its `$connect` is answered the gateway
+/// calls it gone, and waits for that answer for 29 s (a quota of API Gateway).
+pub const OPENING: Duration = Duration::from_secs(30);
 /// Longest push, the look-up of the connections included. A status is to be seen within two
 /// seconds; what takes longer is left to the repair.
 pub const PUSH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -58,7 +62,7 @@ pub enum Reach {
 pub struct Pushed {
     /// Connections that took it.
     pub sent: usize,
-    /// Connections that are no more, and were forgotten.
+    /// Connections that are no more, or are not open yet.
     pub gone: usize,
     /// Connections that did not take it, or not in time.
     pub failed: usize,
@@ -106,7 +110,7 @@ impl Notifier {
             .iter()
             .filter(|connection| connection.expires_at > now)
             .map(|connection| {
-                let posted = self.post_to(user_id, &connection.id, bytes.clone());
+                let posted = self.post_to(connection, bytes.clone(), now);
                 tokio::time::timeout_at(deadline, posted)
             })
             .collect();
@@ -127,15 +131,20 @@ impl Notifier {
 
     async fn post_to(
         &self,
-        user_id: &UserId,
-        connection_id: &str,
+        connection: &Connection,
         bytes: Blob,
+        now: Timestamp,
     ) -> Result<(), Error> {
-        let posted = self.post_bytes(connection_id, bytes).await;
+        let posted = self.post_bytes(&connection.id, bytes).await;
         match &posted {
             Ok(()) | Err(Error::TooLarge) => {}
-            Err(Error::Gone) => self.connections.forget(user_id, connection_id).await,
-            Err(error) => tracing::debug!(%user_id, connection_id, %error, "post failed"),
+            // It misses nothing: what it shows first is read after it has opened.
+            Err(Error::Gone) if now < connection.connected_at + OPENING => {}
+            Err(Error::Gone) => self.connections.forget(connection).await,
+            Err(error) => {
+                let Connection { id, user_id, .. } = connection;
+                tracing::debug!(%user_id, connection_id = id, %error, "post failed");
+            }
         }
         posted
     }

@@ -12,7 +12,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use contract::websocket::{MAX_MESSAGE_BYTES, ServerMessage};
 use domain::{Timestamp, UserId};
-use notify::{Error, MAX_POSTS_OF_A_PUSH, Notifier, POST_TIMEOUT, PUSH_TIMEOUT, Pushed, Reach};
+use notify::{
+    Error, MAX_POSTS_OF_A_PUSH, Notifier, OPENING, POST_TIMEOUT, PUSH_TIMEOUT, Pushed, Reach,
+};
 use store::{Connection, Store};
 use tokio::net::TcpListener;
 
@@ -137,6 +139,7 @@ fn owner() -> UserId {
 
 const NOW: Timestamp = Timestamp::from_millis(1_900_000_000_000);
 const LATER: Timestamp = Timestamp::from_millis(1_900_000_060_000);
+const LONG_AGO: Timestamp = Timestamp::from_millis(1_899_999_000_000);
 
 async fn add(store: &Store, connection_id: &str) {
     add_until(store, owner(), connection_id, LATER).await;
@@ -146,6 +149,7 @@ async fn add_until(store: &Store, user_id: UserId, id: &str, expires_at: Timesta
     let connection = Connection {
         id: id.to_owned(),
         user_id,
+        connected_at: LONG_AGO,
         expires_at,
     };
     store.add_connection(&connection).await.expect("added");
@@ -192,6 +196,28 @@ async fn a_connection_that_is_gone_is_forgotten() {
         assert_eq!(done, expected, "{reach:?}");
     }
     assert_eq!(left(&stage.store).await, ["here"]);
+}
+
+#[tokio::test]
+async fn a_connection_that_may_not_be_open_yet_is_not_forgotten() {
+    let stage = stage(&[]).await;
+    let opening = Connection {
+        id: "gone-until-it-is-open".into(),
+        user_id: owner(),
+        connected_at: NOW,
+        expires_at: LATER,
+    };
+    stage.store.add_connection(&opening).await.expect("added");
+    let open = NOW + OPENING;
+    let before = Timestamp::from_millis(open.millis() - 1);
+    for (now, still_there) in [(NOW, true), (before, true), (open, false)] {
+        let done = stage
+            .notifier
+            .push(&owner(), &ServerMessage::Pong, Reach::Fresh, now)
+            .await;
+        assert_eq!(done, pushed(0, 1, 0));
+        assert_eq!(!left(&stage.store).await.is_empty(), still_there, "{now:?}");
+    }
 }
 
 #[tokio::test]

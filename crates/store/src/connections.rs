@@ -23,6 +23,7 @@ pub const MAX_CONNECTIONS: usize = 100;
 const OWNER: &str = "OWNER";
 const USER_ID: &str = "userId";
 const CONNECTION_ID: &str = "connectionId";
+const CONNECTED_AT: &str = "connectedAt";
 const EXPIRES_AT: &str = "expiresAt";
 
 /// A dashboard's connection.
@@ -32,6 +33,8 @@ pub struct Connection {
     pub id: String,
     /// Whose dashboard it is.
     pub user_id: UserId,
+    /// When it asked to be let in.
+    pub connected_at: Timestamp,
     /// When its socket is to end: nothing is sent to it from then on.
     pub expires_at: Timestamp,
 }
@@ -51,6 +54,7 @@ impl Store {
             let item = Writer::new(key)
                 .set(USER_ID, text(connection.user_id.as_str()))
                 .set(CONNECTION_ID, text(connection.id.as_str()))
+                .set(CONNECTED_AT, moment(connection.connected_at))
                 .set(EXPIRES_AT, moment(connection.expires_at))
                 .set(PURGE_AT, purge_at(connection.expires_at))
                 .finish();
@@ -146,6 +150,8 @@ fn read(item: &Attributes) -> Result<Connection, Error> {
     Ok(Connection {
         id: reader.text(CONNECTION_ID)?.to_owned(),
         user_id: reader.parsed(USER_ID, UserId::parse)?,
+        // Earlier releases did not write it down: then it is an old one.
+        connected_at: reader.some_moment(CONNECTED_AT)?.unwrap_or_default(),
         expires_at: reader.moment(EXPIRES_AT)?,
     })
 }

@@ -1,12 +1,14 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useReducer } from "preact/hooks";
 
-/** The present moment by our clock, renewed each `every` milliseconds. */
+/**
+ * The present moment by our clock; the view is drawn again each `every` milliseconds, and by the
+ * present moment whatever else it is drawn again for.
+ */
 export function useNow(every: number): number {
-  const [now, setNow] = useState(() => Date.now());
+  const [, draw] = useReducer((times: number, _: void) => times + 1, 0);
   useEffect(() => {
-    setNow(Date.now());
-    const timer = setInterval(() => setNow(Date.now()), every);
+    const timer = setInterval(() => draw(), every);
     return () => clearInterval(timer);
   }, [every]);
-  return now;
+  return Date.now();
 }

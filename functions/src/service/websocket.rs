@@ -62,6 +62,7 @@ pub(crate) async fn connect(
     let connection = Connection {
         id: connection_id.to_owned(),
         user_id: ticket.user_id,
+        connected_at: now,
         expires_at: ticket.session_expires_at.min(now + MAX_LIFE),
     };
     admit(&websocket.store, &connection, now).await?;

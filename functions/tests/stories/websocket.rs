@@ -176,6 +176,7 @@ async fn a_user_has_a_bounded_number_of_dashboards_and_ended_ones_do_not_count()
         let connection = Connection {
             id,
             user_id,
+            connected_at: now(),
             expires_at,
         };
         let added = stack.services.store.add_connection(&connection).await;

@@ -15,6 +15,7 @@ fn connection(user_name: &str, id: &str) -> Connection {
     Connection {
         id: id.to_owned(),
         user_id: user(user_name),
+        connected_at: NOW,
         expires_at: NOW + HOUR,
     }
 }
