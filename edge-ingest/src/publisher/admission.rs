@@ -212,7 +212,7 @@ async fn screen(edge: &Shared, known: &Known, address: IpAddr) -> Result<(), Ref
 }
 
 /// What a publish is told that did not get the lock: that somebody is live is no answer to a key that
-/// is dead by now, whatever is cached of it.
+/// is dead by now, whatever is cached of it, or may be dead for all that the store says.
 async fn rather(
     edge: &Shared,
     hash: &StreamKeyHash,
@@ -221,7 +221,7 @@ async fn rather(
     refusal: Refusal,
 ) -> Refusal {
     match confirm(edge, hash, known, address).await {
-        Ok(_) | Err(Refusal::ServiceUnavailable) => refusal,
+        Ok(_) => refusal,
         Err(better) => better,
     }
 }

@@ -83,9 +83,11 @@ async fn slow_sockets_and_thousands_of_handshakes_disturb_no_publisher() -> Resu
         .arg(picture)
         .arg("--keys")
         .arg(folder.path().join("keys"));
-    command.args("--ramp 50 --settle 0 --window 30 --duration 120".split(' '));
+    // Until they are ended; they do not come back by themselves.
+    command.args("--ramp 50 --duration 3600".split(' '));
     let mut publishers = Process::spawn("rtmp-load", command)?;
-    publishers.writes("window begins", 2 * HANG).await?;
+    let all = format!("live {PUBLISHERS} of {PUBLISHERS}");
+    publishers.writes(&all, 2 * HANG).await?;
     let live = async || who_is_live(&channels).await.ok();
     let before = wait::until("all to be live", HANG, async || Ok(live().await)).await?;
 
@@ -101,16 +103,7 @@ async fn slow_sockets_and_thousands_of_handshakes_disturb_no_publisher() -> Resu
     assert_eq!(hands["completed"], 5_000);
 
     assert_eq!(who_is_live(&channels).await?, before);
-    ensure!(
-        publishers.exit(4 * HANG).await?.success(),
-        "the publishers failed"
-    );
-    let report: serde_json::Value = serde_json::from_str(&publishers.stdout())?;
-    println!("publishers meanwhile: {report}");
-    assert_eq!(
-        (&report["started"], &report["dropped"]),
-        (&PUBLISHERS.into(), &0.into())
-    );
+    publishers.end(Signal::TERM, HANG).await?;
     stack.stop().await
 }
 
