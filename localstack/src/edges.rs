@@ -7,8 +7,9 @@ use edge_ingest::tls::CertificateFiles;
 use edge_ingest::{Edge, Error, FleetSecret, PeerPort, Services, Settings};
 use futures_util::future::join_all;
 
+use crate::address::Address;
 use crate::listen::{refused, resolve};
-use crate::options::{Address, Options};
+use crate::options::Options;
 
 /// Starts all edges or none.
 ///

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
-use crate::options::Address;
+use crate::address::Address;
 
 /// Listens on the address that `flag` was given.
 ///

@@ -9,6 +9,7 @@
 //!
 //! Absent on purpose: any rule of the product. Whatever is decided is decided in the other packages.
 
+mod address;
 mod banner;
 mod change_stream;
 mod demo;

@@ -3,15 +3,13 @@
 //! Everything that can be refused by looking at it is refused here, before anything starts, with the
 //! message and the exit status (2) of a wrong flag.
 
-use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{CommandFactory as _, Parser, error::ErrorKind};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
+use crate::address::Address;
 use crate::deployed;
 
 /// Most edges of one stack: more than a test needs, few enough that a mistyped number is noticed.
@@ -289,82 +287,6 @@ pub(crate) struct Provider {
     pub(crate) audience: String,
 }
 
-/// `HOST:PORT`. The host is a name, an IPv4 address, or an IPv6 address in brackets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Address {
-    /// As it was given.
-    pub(crate) host: String,
-    /// 0 means any free one.
-    pub(crate) port: u16,
-}
-
-impl Address {
-    /// Where only this machine reaches it.
-    pub(crate) fn any_port_of_this_machine() -> Self {
-        Self {
-            host: "127.0.0.1".to_owned(),
-            port: 0,
-        }
-    }
-
-    /// The same host, this many ports on; any free port stays any free port.
-    pub(crate) fn plus(&self, ports: u16) -> Self {
-        let port = match self.port {
-            0 => 0,
-            first => first.saturating_add(ports),
-        };
-        Self {
-            host: self.host.clone(),
-            port,
-        }
-    }
-
-    /// Whether it can only be reached from this machine: a loopback address, or the name that every
-    /// system gives to it.
-    fn is_loopback(&self) -> bool {
-        match self.to_string().parse::<SocketAddr>() {
-            Ok(address) => address.ip().is_loopback(),
-            Err(_name) => self.host.eq_ignore_ascii_case("localhost"),
-        }
-    }
-
-    /// Whether it stands for every address of this machine: a place to listen, not one to go to.
-    fn is_unspecified(&self) -> bool {
-        let address = self.to_string().parse::<SocketAddr>();
-        address.is_ok_and(|address| address.ip().is_unspecified())
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
-    }
-}
-
-impl FromStr for Address {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "it must be HOST:PORT, like 127.0.0.1:8080 or [::1]:8080";
-        let (host, port) = text.rsplit_once(':').ok_or(FORM)?;
-        let port = port.parse().map_err(|_| FORM)?;
-        let bracketed = host.starts_with('[') && host.ends_with(']');
-        let plain = host
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
-        if host.is_empty() || !(plain || bracketed) {
-            return Err(FORM);
-        }
-        if bracketed && text.parse::<SocketAddr>().is_err() {
-            return Err(FORM);
-        }
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
-    }
-}
-
 fn redis_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
     match url.scheme() {
@@ -425,32 +347,6 @@ mod tests {
         assert_eq!(options.rtmp.to_string(), "127.0.0.1:1935");
         assert_eq!((options.edges, options.grace_seconds), (1, 10));
         assert_eq!(options.region, "local");
-    }
-
-    #[test]
-    fn an_address_is_a_host_and_a_port() {
-        for text in [
-            "127.0.0.1:0",
-            "localhost:8080",
-            "[::1]:65535",
-            "edge-1.example:1935",
-        ] {
-            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
-        }
-        for text in [
-            "",
-            "8080",
-            ":8080",
-            "localhost",
-            "a:70000",
-            "::1:80",
-            "[::1",
-            "[x]:1",
-            "a b:1",
-            "http://a:1",
-        ] {
-            assert!(text.parse::<Address>().is_err(), "{text}");
-        }
     }
 
     #[test]
@@ -517,8 +413,6 @@ mod tests {
         let options = read(&["--rtmp", "127.0.0.1:65535", "--edges", "1"]).unwrap();
         assert_eq!(options.rtmp.plus(0).port, 65535);
         assert!(read(&["--rtmp", "127.0.0.1:65535", "--edges", "2"]).is_err());
-        let free: Address = "127.0.0.1:0".parse().unwrap();
-        assert_eq!(free.plus(3).port, 0);
     }
 
     #[test]

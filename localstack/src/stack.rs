@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use crate::address::Address;
 use crate::banner::{Banner, Key};
 use crate::change_stream::{ChangeStream, Positions, Start};
 use crate::database::{self, Database};
@@ -34,7 +35,7 @@ use crate::gateway::{self, Function, Gateway, MANAGEMENT_PATH, WEBSOCKET_PATH};
 use crate::identity::Identity;
 use crate::listen::listen;
 use crate::login::JWKS_PATH;
-use crate::options::{Address, Options};
+use crate::options::Options;
 use crate::page::Page;
 use crate::schedule;
 use crate::state::State;
