@@ -36,8 +36,9 @@ test("a real publish is LIVE on the page, with its figures", async (t) => {
   await dashboard.waitForText("bitrate", /^[1-9]/);
   await dashboard.waitForText("codecs", /^H\.264 \+ AAC$/);
   await dashboard.waitForText("keyframe-interval", new RegExp(`^${KEYFRAME_SECONDS}\\.0$`));
-  const fps = Number(await dashboard.part("fps").textContent());
-  assert.ok(Math.abs(fps - FRAME_RATE) <= 1, `${fps} fps`);
+  // Of a second of a busy machine a frame may be missing.
+  const rates = [FRAME_RATE - 1, FRAME_RATE, FRAME_RATE + 1].join("|");
+  await dashboard.waitForText("fps", new RegExp(`^(${rates})(\\.\\d+)?$`));
   await dashboard.waitForText("announcement", /is live/);
   assert.match(await dashboard.page.title(), /^LIVE/);
 

@@ -8,7 +8,7 @@ use domain::StreamKey;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use harness::fleet::{Crowd, Options};
 use harness::reconnecting::Habit;
-use harness::{Fleet, HANG, Publisher};
+use harness::{Faults, Fleet, HANG, Publisher, wait};
 use rand::RngCore as _;
 
 const PUBLISHERS: usize = 6;
@@ -66,6 +66,33 @@ async fn nobody_is_dropped_and_nobody_doubled_when_redis_is_flushed_and_gone() -
         assert_eq!(status.status, StatusWord::Live, "{status:?}");
     }
     late.leave().await?;
+    crowd.leave().await?;
+    fleet.stop().await
+}
+
+#[tokio::test]
+async fn nobody_is_told_that_somebody_is_live_whose_key_the_store_does_not_vouch_for() -> Result<()>
+{
+    let fleet = Fleet::start(Options {
+        edges: 1,
+        ..Options::default()
+    })
+    .await?;
+    let crowd = Crowd::live(&fleet, 1, Habit::OBS, |_| 0).await?;
+    let server = fleet.edge(0).server()?;
+    let key = &crowd.members[0].channel.key;
+    let told = async || Publisher::publish(&server, key).await?.refused();
+    // The key is in the cache, and the lock can be asked for: what fails is reading.
+    fleet
+        .proxy
+        .set_all(&Faults::throttled(1.0).only(&["GetItem"]));
+    assert_eq!(told().await?, "NetStream.Failed");
+    fleet.proxy.set_all(&Faults::default());
+    wait::until("the store to vouch for it", HANG, async || {
+        Ok((told().await? == "NetStream.Publish.BadName").then_some(()))
+    })
+    .await?;
+    crowd.never_dropped()?;
     crowd.leave().await?;
     fleet.stop().await
 }
