@@ -27,7 +27,7 @@ with --dynamodb-listen 127.0.0.1:8000
   curl 127.0.0.1:8100/counts
 
 What can be wrong with a line: cut (true), and the shares from 0 to 1 requestsLost, throttled and
-answersLost, delayMillis, all for the operations that are named or for every one.";
+answersLost, delayMillis, all for the operations and tables that are named or for every one.";
 
 /// Stands between programs and their DynamoDB: cuts, throttles, delays, loses requests, and answers
 /// after the commit; counts what passes and what it costs.

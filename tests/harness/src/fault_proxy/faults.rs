@@ -5,9 +5,12 @@ use std::time::Duration;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::Call;
+
 /// What is wrong with a line. Several may be at once; nothing by default.
 ///
-/// The shares are of the requests that are of [`Faults::operations`], from 0 to 1.
+/// The shares are of the requests that are of [`Faults::operations`] and about [`Faults::tables`],
+/// from 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Faults {
@@ -22,8 +25,10 @@ pub struct Faults {
     /// How much longer each request is on its way.
     pub delay_millis: u64,
     /// Only these operations suffer (`UpdateItem`, ...); all of them where none is named. A cut line
-    /// knows no operations.
+    /// knows neither operations nor tables.
     pub operations: Vec<String>,
+    /// Only requests about these tables (`live`, ...) suffer; all of them where none is named.
+    pub tables: Vec<String>,
 }
 
 /// What becomes of one request.
@@ -101,24 +106,33 @@ impl Faults {
         self
     }
 
-    fn spares(&self, operation: &str) -> bool {
-        !self.operations.is_empty() && !self.operations.iter().any(|name| name == operation)
+    /// The same for requests about these tables alone.
+    #[must_use]
+    pub fn about(mut self, tables: &[&str]) -> Self {
+        self.tables = tables.iter().map(|name| (*name).to_owned()).collect();
+        self
     }
 
-    /// How much later a request of this operation goes on.
-    pub(super) fn delay(&self, operation: &str) -> Duration {
-        if self.spares(operation) {
+    fn spares(&self, call: &Call) -> bool {
+        let leaves_out =
+            |named: &[String], name: &String| !named.is_empty() && !named.contains(name);
+        leaves_out(&self.operations, &call.operation) || leaves_out(&self.tables, &call.table)
+    }
+
+    /// How much later a request goes on.
+    pub(super) fn delay(&self, call: &Call) -> Duration {
+        if self.spares(call) {
             return Duration::ZERO;
         }
         Duration::from_millis(self.delay_millis)
     }
 
-    /// What becomes of a request of this operation. It takes the same throws whatever the shares
+    /// What becomes of a request. It takes the same throws whatever the shares
     /// are, so that changing one fault leaves what the seed gives to the others.
-    pub(super) fn draw(&self, operation: &str, dice: &mut impl Rng) -> Fate {
+    pub(super) fn draw(&self, call: &Call, dice: &mut impl Rng) -> Fate {
         let throws: [f64; 4] = dice.random();
         let [request, throttle, answer, kind] = throws;
-        if self.spares(operation) {
+        if self.spares(call) {
             Fate::Answered
         } else if request < self.requests_lost {
             Fate::RequestLost
@@ -166,11 +180,18 @@ mod tests {
 
     use super::*;
 
+    fn call(operation: &str, table: &str) -> Call {
+        Call {
+            line: "a".into(),
+            operation: operation.into(),
+            table: table.into(),
+        }
+    }
+
     fn fates(faults: &Faults, operation: &str, seed: u64) -> Vec<Fate> {
         let mut dice = StdRng::seed_from_u64(seed);
-        (0..1_000)
-            .map(|_| faults.draw(operation, &mut dice))
-            .collect()
+        let call = call(operation, "live");
+        (0..1_000).map(|_| faults.draw(&call, &mut dice)).collect()
     }
 
     #[test]
@@ -196,16 +217,23 @@ mod tests {
     }
 
     #[test]
-    fn other_operations_than_the_named_ones_are_spared() {
+    fn other_operations_and_tables_than_the_named_ones_are_spared() {
         let faults = Faults {
             delay_millis: 5,
             ..Faults::requests_lost(1.0)
         }
-        .only(&["UpdateItem"]);
-        let fate = |operation| fates(&faults, operation, 1)[0];
-        assert_eq!(fate("UpdateItem"), Fate::RequestLost);
-        assert_eq!(fate("Scan"), Fate::Answered);
-        assert_eq!(faults.delay("UpdateItem"), Duration::from_millis(5));
-        assert_eq!(faults.delay("Scan"), Duration::ZERO);
+        .only(&["UpdateItem"])
+        .about(&["live"]);
+        let mut dice = StdRng::seed_from_u64(1);
+        for (operation, table, suffers) in [
+            ("UpdateItem", "live", true),
+            ("Scan", "live", false),
+            ("UpdateItem", "edges", false),
+        ] {
+            let call = call(operation, table);
+            let (lost, delayed) = (Fate::RequestLost, Duration::from_millis(5));
+            assert_eq!(faults.draw(&call, &mut dice) == lost, suffers, "{call:?}");
+            assert_eq!(faults.delay(&call) == delayed, suffers, "{call:?}");
+        }
     }
 }

@@ -71,11 +71,11 @@ pub(super) async fn answer(
 ) -> Result<Response<Full<Bytes>>> {
     let asked = Asked::read(&line, request).await?;
     let faults = line.faults.borrow().clone();
-    let delay = faults.delay(&asked.call.operation);
+    let delay = faults.delay(&asked.call);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    let fate = draw(&line, &faults, &asked.call.operation);
+    let fate = draw(&line, &faults, &asked.call);
     line.count(&asked.call, |tally| {
         tally.requests += 1;
         match fate {
@@ -102,10 +102,10 @@ impl Shared {
     }
 }
 
-fn draw(line: &Shared, faults: &super::Faults, operation: &str) -> Fate {
+fn draw(line: &Shared, faults: &super::Faults, call: &Call) -> Fate {
     let dice = line.dice.lock();
     let mut dice = dice.unwrap_or_else(PoisonError::into_inner);
-    faults.draw(operation, &mut *dice)
+    faults.draw(call, &mut *dice)
 }
 
 /// Waits until the client gives up: hyper drops the request with its connection.
