@@ -30,6 +30,9 @@ const UNKNOWN_PUBLISHERS: usize = 50;
 const HELD_PUBLISHERS: usize = 50;
 /// Between two tries of one publisher, in milliseconds: OBS waits two seconds at first.
 const PAUSE_MILLIS: std::ops::Range<u64> = 500..2_000;
+/// How often in a row the pause doubles after a try without an answer, as OBS's does: a storm that never
+/// gives way would keep a slow machine's store as busy as it once was.
+const DOUBLINGS: u32 = 3;
 const HOLD: Duration = Duration::from_secs(3_600);
 /// How long each publisher may take to be answered, while two edges and all else share a machine.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
@@ -103,6 +106,7 @@ async fn keep_trying(
     answers: Shared,
     stop: CancellationToken,
 ) -> Result<()> {
+    let mut unanswered = 0;
     for round in number.. {
         let began = Instant::now();
         let server = &servers[round % servers.len()];
@@ -114,8 +118,10 @@ async fn keep_trying(
             }
             Outcome::Refused(code) => code,
         };
-        note(&answers, number, &tried, began, &answer);
+        let is_answered = note(&answers, number, &tried, began, &answer);
+        unanswered = if is_answered { 0 } else { unanswered + 1 };
         let pause = Duration::from_millis(rand::rng().random_range(PAUSE_MILLIS));
+        let pause = pause * 2_u32.pow(DOUBLINGS.min(unanswered));
         if stop
             .run_until_cancelled(wait::for_the_length_of(pause))
             .await
@@ -127,10 +133,12 @@ async fn keep_trying(
     Ok(())
 }
 
-fn note(answers: &Shared, number: usize, tried: &Tried, began: Instant, answer: &str) {
+/// Whether it was an answer.
+fn note(answers: &Shared, number: usize, tried: &Tried, began: Instant, answer: &str) -> bool {
     let mut answers = locked(answers);
     answers.tries += 1;
-    match tried.kind.judge(answer) {
+    let judged = tried.kind.judge(answer);
+    match judged {
         None => answers.unanswered += 1,
         Some(true) => {
             answers.last.insert(number, began);
@@ -138,6 +146,7 @@ fn note(answers: &Shared, number: usize, tried: &Tried, began: Instant, answer: 
         }
         Some(false) => answers.wrong.push(format!("{tried:?}: {answer}")),
     }
+    judged.is_some()
 }
 
 /// Every entry about keys and holds that Redis has, by name.
