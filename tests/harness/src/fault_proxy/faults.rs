@@ -127,8 +127,8 @@ impl Faults {
         Duration::from_millis(self.delay_millis)
     }
 
-    /// What becomes of a request. It takes the same throws whatever the shares
-    /// are, so that changing one fault leaves what the seed gives to the others.
+    /// What becomes of a request. It takes the same throws whatever the shares are, so that changing
+    /// one fault leaves what the seed gives to the others.
     pub(super) fn draw(&self, call: &Call, dice: &mut impl Rng) -> Fate {
         let throws: [f64; 4] = dice.random();
         let [request, throttle, answer, kind] = throws;
