@@ -14,7 +14,6 @@ use harness::hostile::wire::{self, kind};
 use harness::{
     Api, Bystanders, HANG, Options, Process, Publisher, Stack, Stranger, programs, wait,
 };
-use rustix::process::Signal;
 
 /// From accept to the end of the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);

@@ -83,11 +83,10 @@ async fn slow_sockets_and_thousands_of_handshakes_disturb_no_publisher() -> Resu
         .arg(picture)
         .arg("--keys")
         .arg(folder.path().join("keys"));
-    // Until they are ended; they do not come back by themselves.
-    command.args("--ramp 50 --duration 3600".split(' '));
+    // For longer than both crowds may take: 30 and 60 s, as their flags say.
+    command.args("--ramp 50 --settle 0 --window 120 --duration 240".split(' '));
     let mut publishers = Process::spawn("rtmp-load", command)?;
-    let all = format!("live {PUBLISHERS} of {PUBLISHERS}");
-    publishers.writes(&all, 2 * HANG).await?;
+    publishers.writes("window begins", 2 * HANG).await?;
     let live = async || who_is_live(&channels).await.ok();
     let before = wait::until("all to be live", HANG, async || Ok(live().await)).await?;
 
@@ -103,7 +102,16 @@ async fn slow_sockets_and_thousands_of_handshakes_disturb_no_publisher() -> Resu
     assert_eq!(hands["completed"], 5_000);
 
     assert_eq!(who_is_live(&channels).await?, before);
-    publishers.end(Signal::TERM, HANG).await?;
+    ensure!(
+        publishers.exit(10 * HANG).await?.success(),
+        "the publishers failed"
+    );
+    let report: serde_json::Value = serde_json::from_str(&publishers.stdout())?;
+    println!("publishers meanwhile: {report}");
+    assert_eq!(
+        (&report["started"], &report["dropped"]),
+        (&PUBLISHERS.into(), &0.into())
+    );
     stack.stop().await
 }
 
